@@ -1,0 +1,272 @@
+/**
+ * The port to hypervisors. Every effect on a host leaves through a {@link Session}; drivers implement it, reconcilers
+ * use it, and crashes, delays and lies are injected by wrapping it. Neutral types only: nothing here knows Kubernetes,
+ * libvirt or XAPI. Every driver passes the contract suite in `contract.ts`.
+ *
+ * Errors: each method rejects with a `BerthError` (controller/errors). `Ambiguous` means that the effect is unknown:
+ * observe before anything is done again. All sizes are bytes, all durations milliseconds.
+ */
+
+/** What a machine needs the hypervisor to know about the object it belongs to; kept in the hypervisor's own object. */
+export interface Tag {
+  /** Version of the tag's own layout. */
+  readonly schema: 1
+  /** Uid of the cluster's kube-system namespace. */
+  readonly cluster: string
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly instanceID: string
+  /** `User:alice`, or empty where nobody is named. */
+  readonly owner: string
+  /** Name of the Slot under whose claim the machine was defined. */
+  readonly slot: string
+}
+
+export type PowerState = 'Running' | 'Paused' | 'Suspended' | 'Stopped'
+
+/** Why a machine is off, as far as the host still knows. A hint: hosts forget reasons when their daemon restarts. */
+export type StopReason = 'Guest' | 'Crash' | 'Outside' | 'Failed' | 'Unknown'
+
+export interface DiskSpec {
+  /** Name of the disk in the object's spec; the guest sees it as the serial number. */
+  readonly name: string
+  readonly pool: string
+  readonly volume: string
+}
+
+export interface InterfaceSpec {
+  readonly name: string
+  readonly macAddress: string
+  readonly attachment: { readonly bridge: string } | { readonly libvirtNetwork: string }
+}
+
+/** Files of the NoCloud data source (cloud-init), by name: `meta-data`, `user-data`, `network-config`. */
+export type SeedFiles = Readonly<Record<string, string>>
+
+/** What is defined on the host. Two specs that are equal give the same definition. */
+export interface MachineSpec {
+  readonly tag: Tag
+  /** Wanted name of the machine on the host: `<namespace>_<name>`; the driver makes it unique when it must be. */
+  readonly hostName: string
+  readonly cpus: number
+  readonly memory: number
+  readonly architecture: string
+  /** How it is virtualised. Absent: the fastest that the host says it has. */
+  readonly accelerator?: 'KVM' | 'QEMU'
+  readonly disks: readonly DiskSpec[]
+  /** Where the seed goes: a volume that `define` writes before it defines. */
+  readonly seed: { readonly pool: string; readonly volume: string; readonly files: SeedFiles }
+  readonly interfaces: readonly InterfaceSpec[]
+}
+
+export interface ObservedVolume {
+  readonly pool: string
+  readonly name: string
+  /** Size that the guest sees. */
+  readonly capacity: number
+  /** Space taken on the host. */
+  readonly allocation: number
+}
+
+export type AddressSource = 'Agent' | 'Lease' | 'ARP'
+
+export interface ObservedInterface {
+  readonly macAddress: string
+  readonly addresses: readonly { readonly address: string; readonly prefix: number; readonly source: AddressSource }[]
+}
+
+/** A machine of ours as the host has it. */
+export interface ObservedMachine {
+  readonly tag: Tag
+  /** UUID on the hypervisor. */
+  readonly id: string
+  readonly hostName: string
+  readonly power: PowerState
+  readonly stopReason?: StopReason
+  /** The host refuses to start it: see {@link Session.park}. */
+  readonly parked: boolean
+  /** Not defined: it vanishes when it stops. */
+  readonly transient: boolean
+  readonly cpus: number
+  readonly memory: number
+}
+
+/** Everything that a pass about one machine needs from its host, read live and at once. */
+export interface MachineObservation {
+  readonly machine?: ObservedMachine
+  /** A machine that bears our id but not our tag: never touched. */
+  readonly foreign?: string
+  /** Volumes named after this instance, in every pool of the host. */
+  readonly volumes: readonly ObservedVolume[]
+}
+
+/** One line of the host's inventory; cheap however many machines there are. */
+export interface InventoryEntry {
+  readonly id: string
+  readonly hostName: string
+  /** Absent: not ours. */
+  readonly tag?: Tag
+  readonly power: PowerState
+  readonly parked: boolean
+}
+
+export interface HostInformation {
+  /** UUID of the host. */
+  readonly id: string
+  /** Name that the host gives itself. */
+  readonly hostName: string
+  readonly version: string
+  readonly cpus: number
+  readonly memory: number
+  readonly freeMemory: number
+  readonly capabilities: Capabilities
+}
+
+/** What the driver can do on this host. A driver never pretends: what is not listed is not attempted. */
+export interface Capabilities {
+  readonly architectures: readonly string[]
+  readonly accelerators: readonly ('KVM' | 'QEMU')[]
+  readonly modes: readonly string[]
+  readonly firmware: readonly string[]
+  readonly storageTypes: readonly string[]
+  readonly features: readonly string[]
+}
+
+export interface PoolQuery {
+  readonly name: string
+  /** Directory to make the pool in where none of that name exists. */
+  readonly path?: string
+}
+
+export interface ObservedPool {
+  readonly id: string
+  readonly name: string
+  /** The plugin's type as the API names it: `Directory`, … */
+  readonly type: string
+  readonly active: boolean
+  readonly capacity: number
+  readonly allocated: number
+  readonly free: number
+  readonly volumes: number
+}
+
+/** An image's content on its way to a pool. `open` is called once, when the host is ready to take bytes. */
+export interface ImageContent {
+  /** sha256 of the content, 64 hexadecimal digits. */
+  readonly digest: string
+  readonly length: number
+  readonly format: 'qcow2' | 'raw'
+  open(): AsyncIterable<Uint8Array>
+}
+
+export type PlacedImage =
+  | { readonly state: 'Absent' }
+  /** There, but without its completion marker: half a placing, worth nothing. */
+  | { readonly state: 'Partial' }
+  | { readonly state: 'Complete'; readonly length: number }
+
+/** A hint that something changed; the state is read again after each. `Gap`: events were lost, list anew. */
+export type HypervisorEvent =
+  | { readonly type: 'Machine'; readonly id: string; readonly instanceID?: string; readonly detail: string }
+  | { readonly type: 'Gap'; readonly reason: string }
+
+export interface RootDisk {
+  readonly instanceID: string
+  readonly pool: string
+  readonly volume: string
+  /** Digest of the placed image that the disk is a copy-on-write copy of. */
+  readonly image: { readonly digest: string; readonly format: 'qcow2' | 'raw' }
+  /** Size that the guest sees. */
+  readonly capacity: number
+}
+
+/** Names on hosts (api.md §1): the only place where they are made. */
+export const volumeNames = {
+  disk: (instanceID: string, disk: string) => `berth-${instanceID}-${disk}`,
+  seed: (instanceID: string) => `berth-${instanceID}-seed`,
+  image: (digest: string) => `berth-img-${digest}`,
+  imageMarker: (digest: string) => `berth-img-${digest}.ok`,
+} as const
+
+export interface CallOptions {
+  /** Aborts the wait. What was sent may still take effect: the error is then `Ambiguous`. */
+  readonly signal?: AbortSignal
+}
+
+/** A connection to one hypervisor. Methods may be called concurrently. */
+export interface Session {
+  readonly information: HostInformation
+
+  // Reading. Never changes anything.
+  refresh(options?: CallOptions): Promise<HostInformation>
+  observe(instanceID: string, options?: CallOptions): Promise<MachineObservation>
+  list(options?: CallOptions): Promise<readonly InventoryEntry[]>
+  /** Addresses of a running machine's interfaces, each with how it was learnt. */
+  interfaces(instanceID: string, options?: CallOptions): Promise<readonly ObservedInterface[]>
+  networkExists(attachment: InterfaceSpec['attachment'], options?: CallOptions): Promise<boolean>
+  pool(query: PoolQuery, options?: CallOptions): Promise<ObservedPool | undefined>
+  placedImage(pool: string, digest: string, options?: CallOptions): Promise<PlacedImage>
+
+  // Effects on a machine. Each is one step, can be repeated, and works by instance id, never by name.
+  /** Makes a copy-on-write disk over a placed image. An existing volume of that name is left as it is. */
+  createDisk(disk: RootDisk, options?: CallOptions): Promise<void>
+  /** Writes the seed, then defines; never starts. Also un-parks, and mends a wrong tag. A running machine's seed stays. */
+  define(machine: MachineSpec, options?: CallOptions): Promise<void>
+  /** Starts a defined machine. Running already: nothing. Parked or absent: refused by the host. */
+  start(instanceID: string, options?: CallOptions): Promise<void>
+  /** Keeps the definition with tag and disks, but makes the host refuse a start. Works while it runs. Idempotent. */
+  park(instanceID: string, options?: CallOptions): Promise<void>
+  /** Asks the guest to shut down; returns when asked. */
+  shutdown(instanceID: string, options?: CallOptions): Promise<void>
+  /** Cuts the power. Off already: nothing. */
+  powerOff(instanceID: string, options?: CallOptions): Promise<void>
+  /** Removes the definition of a machine that is off. Absent already: nothing. Volumes stay. */
+  undefine(instanceID: string, options?: CallOptions): Promise<void>
+  /** Deletes a volume that is named after this instance; any other name is refused. Absent already: nothing. */
+  deleteVolume(instanceID: string, pool: string, volume: string, options?: CallOptions): Promise<void>
+
+  // Effects on storage.
+  /** Makes and starts a directory pool where none of that name exists. */
+  definePool(query: Required<PoolQuery>, options?: CallOptions): Promise<void>
+  /**
+   * Writes an image into a pool under its digest, and its completion marker last, after length and digest of what
+   * was sent have been checked. What half a placing left is removed first. `progress` gets bytes sent so far.
+   */
+  placeImage(
+    pool: string,
+    content: ImageContent,
+    progress: (sent: number) => void,
+    options?: CallOptions,
+  ): Promise<void>
+  /** Removes the marker, then the image. Absent already: nothing. */
+  removeImage(pool: string, digest: string, options?: CallOptions): Promise<void>
+
+  /** Hints until the session ends; ends without error on `close`, with one when the connection is lost. */
+  events(signal: AbortSignal): AsyncIterable<HypervisorEvent>
+  /** Settles when the connection is gone, with the reason. Never rejects. */
+  readonly closed: Promise<Error | undefined>
+  close(): Promise<void>
+}
+
+/** Secrets of a hypervisor, as read from a Secret or a mounted folder. Never logged. */
+export interface Credentials {
+  readonly username?: string
+  readonly password?: string
+  readonly clientCertificate?: string
+  readonly clientKey?: string
+  readonly certificateAuthority?: string
+}
+
+export interface ConnectTarget {
+  readonly uri: string
+  readonly credentials?: Credentials
+  /** Deadline of a single call. */
+  readonly callTimeout: number
+}
+
+export interface Driver {
+  readonly name: string
+  /** Rejects with HypervisorUnreachable, CredentialsInvalid, CertificateInvalid or VersionUnsupported. */
+  connect(target: ConnectTarget, options?: CallOptions): Promise<Session>
+}
