@@ -1,0 +1,15 @@
+/** Debian packages that a local hypervisor needs. Plain data, read by the set-up before TypeScript can run. */
+export const packages = [
+  'libvirt-daemon-system',
+  'libvirt-daemon',
+  'libvirt-daemon-driver-qemu',
+  'libvirt-clients',
+  'qemu-system-x86',
+  'qemu-utils',
+  'dnsmasq-base',
+  'iptables',
+  'iproute2',
+  'openssl',
+  'openssh-client',
+  'genisoimage',
+]
