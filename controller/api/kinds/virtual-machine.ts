@@ -1,0 +1,396 @@
+import type { BerthManifest, BerthObject } from '../object.ts'
+import { bytes, duration, leastMemory, mostCpus } from '../schema/amounts.ts'
+import { atomicList, choice, integer, mapList, object, optional, text, time, withDefault } from '../schema/base.ts'
+import { atMostOne, exactlyOne, once, rule, unchanged } from '../schema/cel.ts'
+import { commonStatus } from '../schema/conditions.ts'
+import { ageColumn, column, defineKind, messageColumn, readyColumn } from '../schema/kind.ts'
+import { label, macAddress, name } from '../schema/names.ts'
+import { secretKeyRef } from '../schema/references.ts'
+import { labelSelector, toleration } from '../schema/scheduling.ts'
+import type { Read, Written } from '../schema/static.ts'
+
+const imageKinds = ['Image', 'ClusterImage'] as const
+
+const resources = object(
+  {
+    cpus: integer('Virtual CPUs.', { min: 1, max: mostCpus }),
+    memory: bytes('Memory, for example 2Gi.', { min: leastMemory }),
+  },
+  'CPUs and memory, where no named size fits.',
+)
+
+const imageRef = object(
+  {
+    kind: optional(choice(imageKinds, 'Kind. Absent: Image of this namespace, else ClusterImage.')),
+    name: name('Name of the image.'),
+  },
+  'Image that the root disk is made from.',
+)
+
+const placement = object(
+  {
+    slot: optional(label('This very slot.')),
+    slotSelector: optional(labelSelector('Labels of the slot.')),
+    tolerations: optional(atomicList(toleration, 'Taints that do not keep the machine away.', { max: 16 })),
+  },
+  'Where the machine may be.',
+  { rules: [atMostOne('slot', 'slotSelector')] },
+)
+
+const disk = object(
+  {
+    name: label('Name of the disk; the guest sees it as the serial number. "root" is the disk made from image.', {
+      max: 20,
+    }),
+    size: optional(bytes('Size. Absent: that of the size or of the image, whichever is larger.', { min: '1Mi' })),
+    storagePool: optional(label('StoragePool to make it in. Absent: the first that is within reach and has room.')),
+    deletionPolicy: optional(
+      choice(
+        ['Delete', 'Retain'],
+        'What becomes of it when the machine is deleted: Delete, or Retain on the host. Absent: Delete.',
+      ),
+    ),
+  },
+  'A disk.',
+  { rules: [rule("self.name == 'root'", 'only the root disk can be described in this version', '.name')] },
+)
+
+const networkInterface = object(
+  {
+    name: text('Name of the interface, also used inside the guest where it can be.', {
+      min: 1,
+      max: 15,
+      rules: [
+        rule(
+          "self.matches('^[a-z][-a-z0-9]*$')",
+          'must be a name: lower-case letters, digits and hyphens, first a letter',
+        ),
+      ],
+    }),
+    network: optional(label('Network that it is on. Absent: the default network of the namespace.')),
+    macAddress: optional(macAddress('MAC address, unicast. Absent: generated once and kept in status.')),
+  },
+  'A network interface.',
+)
+
+const cloudInit = object(
+  {
+    userData: optional(text('User data.', { min: 1, max: 65536 })),
+    userDataSecretRef: optional(secretKeyRef('Secret of this namespace that holds the user data.')),
+  },
+  'cloud-init data.',
+  {
+    // On the parent: the API server repeats a refused scalar, and user data may hold secrets.
+    rules: [
+      atMostOne('userData', 'userDataSecretRef'),
+      rule(
+        "!has(self.userData) || self.userData.startsWith('#') || self.userData.startsWith('Content-Type:') || self.userData.startsWith('MIME-Version:') || self.userData.startsWith('{')",
+        "must begin with a line that names its format: '#cloud-config', '#!' and an interpreter, '#include', '## template: jinja', a MIME header, or JSON",
+        '.userData',
+      ),
+    ],
+  },
+)
+
+const hostNamePart = '[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?'
+
+const bootstrap = object(
+  {
+    hostname: optional(
+      text('Host name, or fully qualified name. Absent: metadata.name.', {
+        min: 1,
+        max: 253,
+        rules: [
+          rule(
+            `self.matches('^${hostNamePart}([.]${hostNamePart})*$')`,
+            'must be a host name: labels of at most 63 letters, digits and hyphens, joined by dots',
+          ),
+        ],
+      }),
+    ),
+    sshAuthorizedKeys: optional(
+      atomicList(
+        text('A public key.', { min: 1, max: 4096 }),
+        'SSH public keys that may log in as sshUser, in OpenSSH format, one line each, without options.',
+        {
+          max: 32,
+          // On the list: a private key pasted here by mistake must not be repeated in a message.
+          rules: [
+            rule(
+              "self.all(k, k.matches('^(ssh-(ed25519|rsa|dss)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh[.]com) [A-Za-z0-9+/]{60,}={0,3}( .*)?$'))",
+              'each must be one line of an OpenSSH public key file: type, base64 key and an optional comment',
+            ),
+          ],
+        },
+      ),
+    ),
+    sshUser: withDefault(
+      text('Account that gets the keys.', {
+        min: 1,
+        max: 32,
+        rules: [
+          rule(
+            "self.matches('^[a-z_][-a-z0-9_]*$')",
+            'must be an account name: lower-case letters, digits, - and _, first a letter or _',
+          ),
+        ],
+      }),
+      'root',
+    ),
+    cloudInit: optional(cloudInit),
+  },
+  'First boot. Read once: it cannot be changed when the machine is made.',
+)
+
+const spec = object(
+  {
+    size: optional(name('VirtualMachineSize.')),
+    resources: optional(resources),
+    image: imageRef,
+    powerState: optional(choice(['Running', 'Stopped'], 'State that the machine is kept in. Absent: Running.')),
+    shutdownMode: withDefault(
+      choice(
+        ['TrySoft', 'Soft', 'Hard'],
+        'TrySoft asks the guest and cuts the power after shutdownTimeout; Soft only asks; Hard only cuts.',
+      ),
+      'TrySoft',
+    ),
+    shutdownTimeout: withDefault(duration('How long the guest may take to shut down.', { min: '1s', max: '1h' }), '5m'),
+    placement: withDefault(placement, {}),
+    disks: optional(
+      mapList(['name'], disk, 'Disks. Absent: the root disk alone, which is the only one in this version.', {
+        max: 32,
+      }),
+    ),
+    networkInterfaces: optional(
+      mapList(
+        ['name'],
+        networkInterface,
+        'Network interfaces. Absent: one, eth0, on the default network; an empty list: none.',
+        {
+          max: 16,
+          rules: [
+            rule(
+              'self.all(a, !has(a.macAddress) || self.exists_one(b, has(b.macAddress) && b.macAddress.lowerAscii() == a.macAddress.lowerAscii()))',
+              'macAddress must be unique',
+            ),
+          ],
+        },
+      ),
+    ),
+    bootstrap: withDefault(bootstrap, {}),
+  },
+  'The machine as it is wanted.',
+  { rules: [exactlyOne('size', 'resources')] },
+)
+
+const address = object(
+  {
+    address: text('IPv4 or IPv6 address.', { max: 45 }),
+    source: choice(['Agent', 'Lease', 'ARP'], 'How it was learnt, in the order of trust.'),
+  },
+  'An address.',
+)
+
+const observedInterface = object(
+  {
+    name: text('Name of the interface.', { min: 1, max: 15 }),
+    network: optional(text('Network that it is on.', { max: 63 })),
+    macAddress: optional(text('MAC address.', { max: 17 })),
+    state: optional(choice(['Pending', 'Attached'], 'Attached: it is part of the machine on the host.')),
+    addresses: optional(atomicList(address, 'Addresses, most trusted first.', { max: 32 })),
+  },
+  'An interface as it is.',
+)
+
+const observedDisk = object(
+  {
+    name: text('Name of the disk.', { min: 1, max: 20 }),
+    storagePool: optional(text('StoragePool that it is in.', { max: 63 })),
+    volume: optional(text('Name of the volume there.', { max: 253 })),
+    size: optional(bytes('Size that the guest sees.')),
+    state: optional(
+      choice(['Creating', 'Ready', 'Missing'], 'Missing: it vanished from the host, and is never made anew.'),
+    ),
+    deletionPolicy: optional(choice(['Delete', 'Retain'], 'What becomes of it when the machine is deleted.')),
+  },
+  'A disk as it is.',
+)
+
+const resolvedSize = object(
+  {
+    kind: optional(choice(['VirtualMachineSize'], 'Where it came from. Absent: spec.resources.')),
+    name: optional(text('Name of the size.', { max: 63 })),
+    generation: optional(
+      integer('Generation of the size that was used.', { max: Number.MAX_SAFE_INTEGER, format: 'int64' }),
+    ),
+    cpus: integer('Virtual CPUs.', { min: 1, max: mostCpus }),
+    memory: bytes('Memory.'),
+    storage: optional(bytes('Size of the root disk, where the size names one.')),
+  },
+  'Resolved size. A later change of the VirtualMachineSize does not touch it.',
+)
+
+const resolvedImage = object(
+  {
+    kind: choice(imageKinds, 'Kind.'),
+    name: text('Name.', { min: 1, max: 63 }),
+    uid: text('Uid.', { min: 1, max: 64 }),
+    digest: text('sha256 of the content, 64 hexadecimal digits.', { max: 64 }),
+    format: choice(['QCOW2', 'Raw'], 'Stored format.'),
+  },
+  'Resolved image: what the root disk is made from. A later image of the same name changes nothing.',
+)
+
+const slotRejection = object(
+  {
+    reason: text('Reason.', { min: 1, max: 63 }),
+    count: integer('Slots.', { max: 1_000_000 }),
+    message: optional(text('For people.', { max: 1024 })),
+  },
+  'Slots that do not fit, for one reason.',
+)
+
+const progress = object(
+  {
+    step: text('What is being done.', { min: 1, max: 63 }),
+    percent: optional(integer('How far.', { max: 100 })),
+    message: optional(text('For people.', { max: 1024 })),
+  },
+  'Long work under way.',
+)
+
+const lastStop = object(
+  {
+    by: choice(
+      ['Berth', 'Guest', 'Crash', 'Host', 'Outside'],
+      'Berth stopped it as the spec says; the Guest shut itself down; it met a Crash; the Host went down, or the cause is not known; someone stopped it from Outside.',
+    ),
+    time: time('When that was seen.'),
+    generation: integer('metadata.generation seen then.', { max: Number.MAX_SAFE_INTEGER, format: 'int64' }),
+  },
+  'Why it went off last.',
+)
+
+const status = object(
+  {
+    powerState: optional(
+      choice(
+        ['Running', 'Stopped', 'Suspended', 'Paused', 'Unknown'],
+        'State last seen on the host. Unknown while the host cannot be reached.',
+      ),
+    ),
+    slot: optional(text('Slot that it holds.', { max: 63 })),
+    hypervisor: optional(text('Hypervisor.', { max: 63 })),
+    host: optional(text('Host.', { max: 253 })),
+    hypervisorID: optional(text('UUID of the machine on the hypervisor.', { max: 64 })),
+    instanceID: optional(
+      text("Identity in force: the uid. Domain UUID, names of volumes and cloud-init's instance-id derive from it.", {
+        max: 64,
+      }),
+    ),
+    size: optional(resolvedSize),
+    image: optional(resolvedImage),
+    primaryAddress: optional(text('The address to reach it by.', { max: 45 })),
+    networkInterfaces: optional(mapList(['name'], observedInterface, 'Interfaces as they are.', { max: 32 })),
+    disks: optional(mapList(['name'], observedDisk, 'Disks as they are.', { max: 64 })),
+    slotRejections: optional(
+      mapList(
+        ['reason'],
+        slotRejection,
+        'While it waits: how many slots do not fit, by reason; rewritten at most every 30 s.',
+        { max: 10 },
+      ),
+    ),
+    progress: optional(progress),
+    lastStop: optional(lastStop),
+    startTime: optional(time('When it was seen to run under its present claim; absent until then.')),
+    firstBootTime: optional(time('When it first ran; bootstrap cannot be changed after it.')),
+    ...commonStatus([
+      'Placed',
+      'ImageReady',
+      'DisksReady',
+      'NetworkReady',
+      'BootstrapReady',
+      'PowerStateSynced',
+      'GuestAgentConnected',
+      'HypervisorReachable',
+      'Drifted',
+      'DeletionBlocked',
+    ]),
+  },
+  'The machine as it is. Written by Berth alone.',
+)
+
+/** In force once the root disk is made: what this version cannot change on a machine that exists. */
+const fixed = (field: string, expression: string, message?: string) =>
+  once(
+    'image',
+    expression,
+    message ?? `${field} cannot be changed in this version once the machine is made: delete it and make a new one`,
+    `.spec.${field}`,
+  )
+
+const sameResources =
+  'has(self.spec.resources) == has(oldSelf.spec.resources) && (!has(self.spec.resources) || (self.spec.resources.cpus == oldSelf.spec.resources.cpus && quantity(self.spec.resources.memory).compareTo(quantity(oldSelf.spec.resources.memory)) == 0))'
+
+export const virtualMachineKind = defineKind({
+  kind: 'VirtualMachine',
+  plural: 'virtualmachines',
+  singular: 'virtualmachine',
+  shortNames: ['bvm'],
+  namespaced: true,
+  description: 'VirtualMachine is one machine on a hypervisor that stays outside the cluster.',
+  names: { max: 63, dots: false },
+  spec,
+  status,
+  rules: [
+    fixed('size', unchanged('spec.size')),
+    fixed('resources', sameResources),
+    fixed(
+      'image',
+      'self.spec.image == oldSelf.spec.image',
+      'image cannot be changed once the root disk is made: make a new machine',
+    ),
+    fixed('disks', unchanged('spec.disks')),
+    fixed('networkInterfaces', unchanged('spec.networkInterfaces')),
+    fixed('bootstrap', 'has(oldSelf.status.firstBootTime) || self.spec.bootstrap == oldSelf.spec.bootstrap'),
+    once(
+      'firstBootTime',
+      'self.spec.bootstrap == oldSelf.spec.bootstrap',
+      'bootstrap is read at first boot, which is past: change it inside the guest, or make a new machine',
+      '.spec.bootstrap',
+    ),
+  ],
+  columns: [
+    column('Power', '.status.powerState', 'State last seen on the host.'),
+    readyColumn,
+    column('Slot', '.status.slot', 'Slot that it holds.'),
+    column('IP', '.status.primaryAddress', 'The address to reach it by.'),
+    ageColumn,
+    column('Size', '.spec.size', 'VirtualMachineSize.', { wide: true }),
+    column('Image', '.spec.image.name', 'Image that the root disk is made from.', { wide: true }),
+    column('Hypervisor', '.status.hypervisor', 'Hypervisor that it is on.', { wide: true }),
+    messageColumn,
+  ],
+  selectableFields: ['.spec.size', '.status.powerState', '.status.slot', '.status.hypervisor'],
+})
+
+export type VirtualMachineSpec = Read<typeof spec>
+export type VirtualMachineStatus = Read<typeof status>
+export type VirtualMachine = BerthObject<'VirtualMachine', VirtualMachineSpec, VirtualMachineStatus>
+export type VirtualMachineManifest = BerthManifest<'VirtualMachine', Written<typeof spec>>
+export type ImageRef = Read<typeof imageRef>
+export type Disk = Read<typeof disk>
+export type NetworkInterface = Read<typeof networkInterface>
+export type Bootstrap = Read<typeof bootstrap>
+export type Placement = Read<typeof placement>
+export type Toleration = Read<typeof toleration>
+export type LabelSelector = NonNullable<Placement['slotSelector']>
+export type ResolvedSize = Read<typeof resolvedSize>
+export type ResolvedImage = Read<typeof resolvedImage>
+export type ObservedDisk = Read<typeof observedDisk>
+export type ObservedInterface = Read<typeof observedInterface>
+export type SlotRejection = Read<typeof slotRejection>
+export type Progress = Read<typeof progress>
+export type LastStop = Read<typeof lastStop>
