@@ -1,0 +1,2 @@
+export declare const packages: readonly string[]
+export declare const imagePackages: readonly string[]
