@@ -5,6 +5,7 @@ import { Network } from './network.ts'
 import type { CallOptions } from './rpc/caller.ts'
 import type { RpcClient } from './rpc/client.ts'
 import { openClient } from './rpc/open.ts'
+import type { TlsOptions } from './rpc/transport.ts'
 import { StoragePool, StorageVolume } from './storage.ts'
 
 export interface KeepaliveOptions {
@@ -12,16 +13,6 @@ export interface KeepaliveOptions {
   readonly interval: number
   /** Unanswered questions after which the connection counts as lost. */
   readonly count: number
-}
-
-/** PEM texts. */
-export interface TlsOptions {
-  /** Authorities that the server's certificate may come from. */
-  readonly ca: string | Buffer
-  readonly cert: string | Buffer
-  readonly key: string | Buffer
-  /** Name that the server's certificate must bear; the URI's host unless given. */
-  readonly servername?: string | undefined
 }
 
 export interface ConnectionOptions {

@@ -4,7 +4,6 @@ export {
   type DomainCapabilitiesQuery,
   type KeepaliveOptions,
   type NodeInfo,
-  type TlsOptions,
 } from './connection.ts'
 export * from './constants.ts'
 export { Domain, type DomainInfo, type DomainInterface, type DomainInterfaceAddress } from './domain.ts'
@@ -20,6 +19,7 @@ export {
 export type { EventKind, EventListener, EventMap, Subscription } from './events.ts'
 export { type DHCPLease, Network } from './network.ts'
 export type { CallOptions, StreamOptions } from './rpc/caller.ts'
+export type { TlsOptions } from './rpc/transport.ts'
 export {
   StoragePool,
   type StoragePoolInfo,

@@ -25,7 +25,6 @@ export interface TransferOptions extends StreamOptions {
   readonly offset?: number
   /** Bytes to move; 0, the default, means to the end. */
   readonly length?: number
-  readonly flags?: number
 }
 
 /** A place for volumes: a directory, a volume group. Found by UUID; nothing is cached. */
@@ -157,15 +156,15 @@ export class StorageVolume {
    * `pipeline`) only when the server has confirmed that all of it is written; destroying it earlier aborts the
    * transfer, and leaves in the volume what was written so far.
    */
-  async upload({ offset = 0, length = 0, flags = 0, ...options }: TransferOptions = {}): Promise<Writable> {
-    return this.#caller.upload('storage_vol_upload', { vol: this.#ref, offset, length, flags }, options)
+  async upload({ offset = 0, length = 0, ...options }: TransferOptions = {}): Promise<Writable> {
+    return this.#caller.upload('storage_vol_upload', { vol: this.#ref, offset, length, flags: 0 }, options)
   }
 
   /**
    * Reads the volume. The stream ends only when the server says that all was sent. A consumer that is slow holds up
    * the whole connection for a while, see the README: use a connection of its own for large downloads.
    */
-  async download({ offset = 0, length = 0, flags = 0, ...options }: TransferOptions = {}): Promise<Readable> {
-    return this.#caller.download('storage_vol_download', { vol: this.#ref, offset, length, flags }, options)
+  async download({ offset = 0, length = 0, ...options }: TransferOptions = {}): Promise<Readable> {
+    return this.#caller.download('storage_vol_download', { vol: this.#ref, offset, length, flags: 0 }, options)
   }
 }

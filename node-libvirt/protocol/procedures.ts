@@ -10,7 +10,19 @@ import {
   storageVolume,
   uuid,
 } from './types.ts'
-import { array, type Codec, counter, int, nothing, optional, struct, uhyper, uint, vector } from './xdr.ts'
+import {
+  array,
+  type Codec,
+  counter,
+  type Decoded,
+  int,
+  nothing,
+  optional,
+  struct,
+  uhyper,
+  uint,
+  vector,
+} from './xdr.ts'
 
 /**
  * The procedures that we call and the events that we take, under the names and with the numbers and fields that
@@ -210,8 +222,8 @@ export const procedures = {
 } as const
 
 export type ProcedureName = keyof typeof procedures
-export type Arguments<N extends ProcedureName> = (typeof procedures)[N] extends Procedure<infer A, unknown> ? A : never
-export type Result<N extends ProcedureName> = (typeof procedures)[N] extends Procedure<never, infer R> ? R : never
+export type Arguments<N extends ProcedureName> = Decoded<(typeof procedures)[N]['args']>
+export type Result<N extends ProcedureName> = Decoded<(typeof procedures)[N]['ret']>
 
 /** Messages that the server sends unasked, by the same numbering. */
 export interface EventMessage<M> {
@@ -234,8 +246,7 @@ export const eventMessages = {
 } as const
 
 export type EventMessageName = keyof typeof eventMessages
-export type EventPayload<N extends EventMessageName> =
-  (typeof eventMessages)[N] extends EventMessage<infer M> ? M : never
+export type EventPayload<N extends EventMessageName> = Decoded<(typeof eventMessages)[N]['msg']>
 
 /** `REMOTE_AUTH_…`: what the server demands before `connect_open`. */
 export const AuthType = { NONE: 0, SASL: 1, POLKIT: 2 } as const

@@ -132,6 +132,12 @@ export class Decoder {
     return this.#buffer.subarray(at, at + length)
   }
 
+  /** A view of all that is left. */
+  rest(): Buffer {
+    const at = this.#take(this.remaining)
+    return this.#buffer.subarray(at)
+  }
+
   /** Says that all was read: what follows a value is as wrong as what lacks. */
   end(): void {
     if (this.remaining > 0) throw new XdrError(`${this.remaining} bytes too many`)

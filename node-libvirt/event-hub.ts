@@ -1,0 +1,105 @@
+import { Domain } from './domain.ts'
+import {
+  deregistrations,
+  type EventKind,
+  type EventListener,
+  type EventMap,
+  eventKinds,
+  type Subscription,
+} from './events.ts'
+import { Network } from './network.ts'
+import type { EventMessageName, EventPayload } from './protocol/procedures.ts'
+import type { CallOptions } from './rpc/caller.ts'
+import type { RpcClient } from './rpc/client.ts'
+import { StoragePool } from './storage.ts'
+
+type Decoders = {
+  readonly [K in EventKind]: (
+    client: RpcClient,
+    payload: EventPayload<(typeof eventKinds)[K]['message']>,
+  ) => EventMap[K]
+}
+
+const decoders: Decoders = {
+  domainLifecycle: (client, { msg: { dom, event, detail } }) => ({ domain: new Domain(client, dom), event, detail }),
+  domainReboot: (client, { msg: { dom } }) => ({ domain: new Domain(client, dom) }),
+  domainAgentLifecycle: (client, { dom, state, reason }) => ({ domain: new Domain(client, dom), state, reason }),
+  networkLifecycle: (client, { net, event, detail }) => ({ network: new Network(client, net), event, detail }),
+  storagePoolLifecycle: (client, { pool, event, detail }) => ({ pool: new StoragePool(client, pool), event, detail }),
+  storagePoolRefresh: (client, { pool }) => ({ pool: new StoragePool(client, pool) }),
+}
+
+/** Takes a connection's events to their listeners, by the number that the server gave each registration. */
+export class EventHub {
+  readonly #client: RpcClient
+  /** Numbers are counted apart for domains, networks and pools, so the message's name goes with them. */
+  readonly #listeners = new Map<string, (payload: unknown) => void>()
+
+  constructor(client: RpcClient) {
+    this.#client = client
+    client.onEvent((name, payload) => this.#listeners.get(key(name, payload.callbackID))?.(payload))
+  }
+
+  async subscribe<K extends EventKind>(
+    kind: K,
+    listener: EventListener<K>,
+    options: CallOptions = {},
+  ): Promise<Subscription> {
+    const { message, object } = eventKinds[kind]
+    const decode = decoders[kind] as (client: RpcClient, payload: unknown) => EventMap[K]
+    // The listener has to be known before the next message is looked at: it may be an event.
+    const callbackID = await this.#register(kind, options, (id) => {
+      this.#listeners.set(key(message, id), (payload) => tell(listener, decode(this.#client, payload)))
+      this.#client.eventsWanted = this.#listeners.size
+    })
+    let closing: Promise<void> | undefined
+    const close = async () => {
+      this.#listeners.delete(key(message, callbackID))
+      this.#client.eventsWanted = this.#listeners.size
+      // Fails when the connection has gone, and the registration with it.
+      if (this.#client.isAlive) await this.#client.call(deregistrations[object], { callbackID }).catch(() => {})
+    }
+    return {
+      close: () => {
+        closing ??= close()
+        return closing
+      },
+    }
+  }
+
+  #register(kind: EventKind, options: CallOptions, registered: (callbackID: number) => void): Promise<number> {
+    const { object, id } = eventKinds[kind]
+    const onReply = ({ callbackID }: { readonly callbackID: number }) => {
+      registered(callbackID)
+      return callbackID
+    }
+    const client = this.#client
+    switch (object) {
+      case 'domain': {
+        const args = { eventID: id, dom: undefined }
+        return client.callWith('connect_domain_event_callback_register_any', args, options, onReply)
+      }
+      case 'network': {
+        const args = { eventID: id, net: undefined }
+        return client.callWith('connect_network_event_register_any', args, options, onReply)
+      }
+      case 'storage_pool': {
+        const args = { eventID: id, pool: undefined }
+        return client.callWith('connect_storage_pool_event_register_any', args, options, onReply)
+      }
+    }
+  }
+}
+
+const key = (message: EventMessageName, callbackID: number): string => `${message} ${callbackID}`
+
+/** A listener that throws is a bug of its own, and must not take the connection with it. */
+const tell = <K extends EventKind>(listener: EventListener<K>, event: EventMap[K]): void => {
+  try {
+    listener(event)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+}
