@@ -31,19 +31,20 @@ export function parseBytes(quantity: string): number {
   return Number(bytes)
 }
 
-const binarySuffixes = ['Pi', 'Ti', 'Gi', 'Mi', 'Ki'] as const
+/** Binary first: it wins where a decimal suffix is as short. */
+const suffixes = ['Pi', 'Ti', 'Gi', 'Mi', 'Ki', 'P', 'T', 'G', 'M', 'k'] as const
 
 /**
- * The quantity of exactly so many bytes, with the largest binary suffix that needs no fraction: 2147483648 is `2Gi`.
+ * The shortest quantity of exactly so many bytes: 2147483648 is `2Gi`, 15000000000 is `15G`.
  * @throws RangeError where `bytes` is no safe integer, or negative.
  */
 export function formatBytes(bytes: number): string {
   if (!Number.isSafeInteger(bytes) || bytes < 0) throw new RangeError(`not an amount of bytes: ${bytes}`)
-  if (bytes === 0) return '0'
-  const exact = BigInt(bytes)
-  for (const suffix of binarySuffixes) {
-    const multiplier = multipliers[suffix]
-    if (multiplier !== undefined && exact % multiplier === 0n) return `${exact / multiplier}${suffix}`
+  let shortest = `${bytes}`
+  for (const suffix of suffixes) {
+    const multiplier = Number(multipliers[suffix])
+    const quantity = `${bytes / multiplier}${suffix}`
+    if (bytes !== 0 && bytes % multiplier === 0 && quantity.length < shortest.length) shortest = quantity
   }
-  return `${bytes}`
+  return shortest
 }

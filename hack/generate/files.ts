@@ -1,44 +1,59 @@
-import { readdir, readFile, writeFile, mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { kinds } from '../../controller/api/kinds/all.ts'
 import { group } from '../../controller/api/names.ts'
 import { crdOf } from './crd.ts'
+import { fillPage, pageOf } from './docs.ts'
 
 const header = '# Generated from controller/api by `npm run generate`. Do not edit.\n'
 
-/** File name → content, for every kind. The same input gives the same bytes. */
-export const generate = (): ReadonlyMap<string, string> =>
-  new Map(kinds.map((definition) => [`${group}_${definition.plural}.yaml`, header + print(crdOf(definition))]))
+/**
+ * Path below `root` → content, for every kind: its CRD, and its page with the tables brought up to date. The same input
+ * gives the same bytes.
+ */
+export async function generate(root: string): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>()
+  for (const definition of kinds) {
+    const crd = crdOf(definition)
+    files.set(`crds/${group}_${definition.plural}.yaml`, header + print(crd))
+    const page = pageOf(definition)
+    files.set(page, fillPage(await readFile(join(root, page), 'utf8'), crd))
+  }
+  return files
+}
 
 /** kubectl reads YAML 1.1, in which `y`, `on` and 2026-11-21 are no strings unless quoted. */
 const print = (value: unknown): string =>
   stringify(value, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false, keepUndefined: false })
 
-/** Names of files in `folder` that are not as generated: changed, missing, or left over. */
-export async function drift(folder: string): Promise<readonly string[]> {
-  const wanted = generate()
-  const present = new Set(await namesIn(folder))
-  const stale = [...present].filter((name) => !wanted.has(name))
+/** Files that are not as generated: changed, missing, or left over. */
+export async function drift(root: string): Promise<readonly string[]> {
+  const wanted = await generate(root)
   const changed: string[] = []
-  for (const [name, content] of wanted) {
-    if (!present.has(name) || (await readFile(join(folder, name), 'utf8')) !== content) changed.push(name)
-  }
-  return [...stale, ...changed].toSorted()
+  for (const [path, content] of wanted) if ((await contentOf(join(root, path))) !== content) changed.push(path)
+  return [...changed, ...(await leftOver(root, wanted))].toSorted()
 }
 
-export async function write(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  const wanted = generate()
-  for (const name of await namesIn(folder)) if (!wanted.has(name)) await rm(join(folder, name))
-  for (const [name, content] of wanted) await writeFile(join(folder, name), content)
+export async function write(root: string): Promise<void> {
+  const wanted = await generate(root)
+  await mkdir(join(root, 'crds'), { recursive: true })
+  for (const path of await leftOver(root, wanted)) await rm(join(root, path))
+  for (const [path, content] of wanted) await writeFile(join(root, path), content)
 }
 
-const namesIn = async (folder: string): Promise<readonly string[]> => {
+const leftOver = async (root: string, wanted: ReadonlyMap<string, string>): Promise<readonly string[]> =>
+  (await unlessMissing(readdir(join(root, 'crds')), []))
+    .map((name) => `crds/${name}`)
+    .filter((path) => path.endsWith('.yaml') && !wanted.has(path))
+
+const contentOf = (path: string): Promise<string | undefined> => unlessMissing(readFile(path, 'utf8'), undefined)
+
+const unlessMissing = async <T, U>(answer: Promise<T>, otherwise: U): Promise<T | U> => {
   try {
-    return (await readdir(folder)).filter((name) => name.endsWith('.yaml'))
+    return await answer
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return otherwise
     throw error
   }
 }
