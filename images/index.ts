@@ -1,0 +1,8 @@
+export type { Clock } from './clock.ts'
+export { ImageError } from './failure.ts'
+export { defaultDenyAddresses, privateAddresses } from './http/address-policy.ts'
+export type { DiskInspector } from './inspect/inspect.ts'
+export { type QemuImgOptions, qemuImgInspector } from './inspect/qemu-img.ts'
+export type { AddressPolicyOptions, ImageServiceOptions, Limits, Log, RetrySettings } from './options.ts'
+export type { FetchRequest, HttpSource, ImageFailure, ImageService, ImageState, StoredImage } from './port.ts'
+export { createImageService } from './service.ts'
