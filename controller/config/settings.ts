@@ -1,0 +1,131 @@
+/**
+ * Every setting of the controller, once: its flag, its variable (BERTH_ and the flag in capitals), its key in the file
+ * (the flag in camel case), what it takes and what it is without being set. A new setting is a new line here.
+ */
+import { isAbsolute, resolve } from 'node:path'
+import { parseDuration } from '../api/duration.ts'
+
+export interface Setting<T> {
+  /** In help: what the flag takes. Absent: nothing, it is a switch. */
+  readonly takes?: string
+  readonly help: string
+  /** As it would be written. Undefined: not set. */
+  readonly default: string | undefined
+  /** Throws an Error whose message goes after the setting's name. */
+  readonly parse: (text: string) => T
+}
+
+const text = (value: string): string => {
+  if (value === '') throw new Error('must not be empty')
+  return value
+}
+
+/** Relative to where the process was started. */
+const path = (value: string): string => (isAbsolute(text(value)) ? value : resolve(value))
+
+const boolean = (value: string): boolean => {
+  if (value !== 'true' && value !== 'false') throw new Error('must be true or false')
+  return value === 'true'
+}
+
+const count = (value: string): number => {
+  if (!/^[1-9]\d{0,3}$/.test(value)) throw new Error('must be a whole number from 1 to 9999')
+  return Number(value)
+}
+
+const duration = (value: string): number => {
+  try {
+    const milliseconds = parseDuration(value)
+    if (milliseconds > 0) return milliseconds
+  } catch {
+    // Said below.
+  }
+  throw new Error('must be a duration such as 15s, 2m or 1h30m')
+}
+
+const dnsLabel = (value: string): string => {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(value)) throw new Error('must be the name of a namespace')
+  return value
+}
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** `host:port`, `[::1]:port` or `:port`; port 0 is any that is free. */
+const address = (value: string): Address => {
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(value)
+  const port = Number(match?.[3])
+  if (match === null || port > 65_535) throw new Error('must be HOST:PORT or :PORT')
+  return { host: match[1] ?? (match[2] || '0.0.0.0'), port }
+}
+
+const oneOf =
+  <T extends string>(...values: readonly T[]) =>
+  (value: string): T => {
+    const found = values.find((one) => one === value)
+    if (found === undefined) throw new Error(`must be one of ${values.join(', ')}`)
+    return found
+  }
+
+const setting = <T>(definition: Setting<T>): Setting<T> => definition
+const optional = <T>(definition: Omit<Setting<T>, 'default'>): Setting<T | undefined> => ({
+  ...definition,
+  default: undefined,
+})
+
+export const settings = {
+  kubeconfig: optional({
+    takes: 'FILE',
+    help: 'how to reach the API server; else KUBECONFIG, the pod’s service account, ~/.kube/config',
+    parse: path,
+  }),
+  context: optional({ takes: 'NAME', help: 'context of the kubeconfig; else its current one', parse: text }),
+  namespace: setting({
+    takes: 'NAME',
+    help: 'Berth’s own namespace: the lease, and the Secrets of hypervisors',
+    default: 'berth-system',
+    parse: dnsLabel,
+  }),
+  imageStore: optional({ takes: 'DIR', help: 'folder of the image store', parse: path }),
+  leaderElect: setting({
+    help: 'work only while holding the lease; false where there is certainly one process',
+    default: 'true',
+    parse: boolean,
+  }),
+  leaseDuration: setting({
+    takes: 'TIME',
+    help: 'a standby waits so long for a sign of life of the leader',
+    default: '15s',
+    parse: duration,
+  }),
+  renewDeadline: setting({
+    takes: 'TIME',
+    help: 'the leader gives up after so long without renewing',
+    default: '10s',
+    parse: duration,
+  }),
+  retryPeriod: setting({ takes: 'TIME', help: 'time between looks at the lease', default: '2s', parse: duration }),
+  workers: setting({ takes: 'COUNT', help: 'objects of a kind worked on at once', default: '8', parse: count }),
+  healthAddress: setting({
+    takes: 'HOST:PORT',
+    help: 'where /healthz, /readyz and /metrics are served; port 0 is any that is free',
+    default: '0.0.0.0:8080',
+    parse: address,
+  }),
+  logLevel: setting({
+    takes: 'LEVEL',
+    help: 'trace, debug, info, warn or error',
+    default: 'info',
+    parse: oneOf('trace', 'debug', 'info', 'warn', 'error'),
+  }),
+} as const satisfies Record<string, Setting<unknown>>
+
+export type SettingName = keyof typeof settings
+
+type Settings = { readonly [K in SettingName]: ReturnType<(typeof settings)[K]['parse']> | AbsentOf<K> }
+type AbsentOf<K extends SettingName> = (typeof settings)[K] extends { readonly default: string } ? never : undefined
+
+/** Durations are in ms. */
+export type Config = Readonly<Settings>
