@@ -69,7 +69,7 @@ const oneOf =
     return found
   }
 
-const setting = <T>(definition: Setting<T>): Setting<T> => definition
+const setting = <T>(definition: Setting<T> & { readonly default: string }) => definition
 const optional = <T>(definition: Omit<Setting<T>, 'default'>): Setting<T | undefined> => ({
   ...definition,
   default: undefined,
@@ -124,8 +124,7 @@ export const settings = {
 
 export type SettingName = keyof typeof settings
 
-type Settings = { readonly [K in SettingName]: ReturnType<(typeof settings)[K]['parse']> | AbsentOf<K> }
-type AbsentOf<K extends SettingName> = (typeof settings)[K] extends { readonly default: string } ? never : undefined
+type ValueOf<S extends Setting<unknown>> = ReturnType<S['parse']>
 
 /** Durations are in ms. */
-export type Config = Readonly<Settings>
+export type Config = { readonly [K in SettingName]: ValueOf<(typeof settings)[K]> }

@@ -310,10 +310,11 @@ function retryAfterOf(headers: Dispatcher.ResponseData['headers']): number | und
   return headers['retry-after'] !== undefined && seconds >= 0 ? seconds * 1000 : undefined
 }
 
+/** The code of an error of Node or undici, or of what caused it. */
 function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined
-  const { code } = error as NodeJS.ErrnoException
-  return code ?? codeOf(error.cause)
+  if (typeof error !== 'object' || error === null) return undefined
+  const { code, cause } = error as { code?: unknown; cause?: unknown }
+  return typeof code === 'string' ? code : codeOf(cause)
 }
 
 const isCut = (error: unknown): boolean => ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '')

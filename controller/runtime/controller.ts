@@ -22,7 +22,9 @@ export interface ControllerOptions {
 }
 
 /** What became of a pass. */
-type Outcome = { readonly result: Result; readonly error?: never } | { readonly error: BerthError }
+type Outcome =
+  | { readonly result: Result; readonly error?: never }
+  | { readonly result?: never; readonly error: BerthError }
 
 /** Someone else writes faster than our cache follows: after the first, soon rather than at once. ms */
 const conflictBackoff = { base: 20, max: 1_000 }
