@@ -1,0 +1,53 @@
+import { Connection, type ConnectionOptions } from 'node-libvirt'
+
+/**
+ * What a connection is for. A daemon works on a few calls of one connection at a time and reads no others meanwhile,
+ * so long calls (`operations`) and streams (`transfers`) must not stand before short ones (`main`).
+ */
+export type Purpose = 'main' | 'operations' | 'transfers'
+
+/** Connections to one daemon, by purpose. All but `main` are opened when first needed, and anew when they were lost. */
+export class Connections {
+  readonly main: Connection
+  readonly #uri: string
+  readonly #options: ConnectionOptions
+  readonly #others = new Map<Purpose, Promise<Connection>>()
+  #closed = false
+
+  private constructor(uri: string, options: ConnectionOptions, main: Connection) {
+    this.#uri = uri
+    this.#options = options
+    this.main = main
+  }
+
+  /** Rejects as `Connection.open` does. */
+  static async open(uri: string, options: ConnectionOptions, signal?: AbortSignal): Promise<Connections> {
+    return new Connections(uri, options, await Connection.open(uri, { ...options, signal }))
+  }
+
+  async for(purpose: Purpose): Promise<Connection> {
+    if (purpose === 'main' || this.#closed) return this.main
+    const known = this.#others.get(purpose)
+    const alive = await known?.then(
+      (connection) => connection.isAlive,
+      () => false,
+    )
+    if (known !== undefined && alive) return known
+    // Another caller may have opened one while we waited.
+    const current = this.#others.get(purpose)
+    if (current !== undefined && current !== known) return current
+    const opening = Connection.open(this.#uri, this.#options)
+    this.#others.set(purpose, opening)
+    return opening
+  }
+
+  /** Idempotent, never rejects. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const others = await Promise.allSettled(this.#others.values())
+    await Promise.all([
+      this.main.close(),
+      ...others.map((other) => (other.status === 'fulfilled' ? other.value.close() : undefined)),
+    ])
+  }
+}

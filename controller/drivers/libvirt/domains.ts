@@ -1,0 +1,109 @@
+import {
+  type Connection,
+  type Domain,
+  DomainShutoffReason,
+  DomainState,
+  DomainXMLFlags,
+  type CallOptions as LibvirtCallOptions,
+} from 'node-libvirt'
+import { BerthError } from '../../errors/index.ts'
+import type { PowerState, StopReason, Tag } from '../../hypervisor/port.ts'
+import { type DomainReading, readDomain } from './domain-xml.ts'
+import { isLibvirtError } from './errors.ts'
+import { requireUUID } from './instance-id.ts'
+
+/** A domain with the definition of its next start. */
+export interface DefinedDomain {
+  readonly domain: Domain
+  /** With passwords: never to be logged. */
+  readonly xml: string
+  readonly reading: DomainReading
+}
+
+/** One whose tag names this instance: the only kind that is ever touched. */
+export interface OwnDomain extends DefinedDomain {
+  readonly tag: Tag
+}
+
+/** The domain of that id, ours or not; undefined when there is none. */
+export async function findDomain(
+  connection: Connection,
+  instanceID: string,
+  options: LibvirtCallOptions,
+): Promise<DefinedDomain | undefined> {
+  return ifDefined(async () => {
+    const domain = await connection.lookupDomainByUUID(requireUUID(instanceID), options)
+    // With passwords, since a definition that is written back without them would lose them.
+    const xml = await domain.getXML(DomainXMLFlags.INACTIVE | DomainXMLFlags.SECURE, options)
+    return { domain, xml, reading: readDomain(xml) }
+  })
+}
+
+/** Why a domain with this id is not ours; undefined: it is. */
+export function whyForeign({ reading, domain }: DefinedDomain, instanceID: string): string | undefined {
+  const { tag, ...untagged } = reading.reading
+  if (tag === undefined) {
+    const reason = 'reason' in untagged ? untagged.reason : undefined
+    return `domain '${domain.name}' has the id ${domain.uuid}, but ${reason ?? 'no tag of Berth'}`
+  }
+  if (tag.instanceID === instanceID) return undefined
+  return `domain '${domain.name}' has the id ${domain.uuid}, but its tag is of instance '${tag.instanceID}'`
+}
+
+/**
+ * The domain of this instance, its tag read now: what every effect begins with. Rejects with ForeignObject when the
+ * domain of that id is not ours.
+ */
+export async function findOwnDomain(
+  connection: Connection,
+  instanceID: string,
+  options: LibvirtCallOptions,
+): Promise<OwnDomain | undefined> {
+  const found = await findDomain(connection, instanceID, options)
+  if (found === undefined) return undefined
+  const reason = whyForeign(found, instanceID)
+  const { tag } = found.reading.reading
+  if (reason === undefined && tag !== undefined) return { ...found, tag }
+  throw new BerthError('ForeignObject', `Not touched: ${reason}.`)
+}
+
+/** Undefined when libvirt says that there is no such domain (any more). */
+export async function ifDefined<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call()
+  } catch (error) {
+    if (isLibvirtError(error, 'NO_DOMAIN')) return undefined
+    throw error
+  }
+}
+
+/** A saved memory state counts as suspended: the next start goes on from it. */
+export function powerState(state: number, hasManagedSave: boolean): PowerState {
+  switch (state) {
+    case DomainState.SHUTOFF:
+      return hasManagedSave ? 'Suspended' : 'Stopped'
+    // Asleep by its own wish, or crashed and kept for a look: there is a process still, but no CPU runs.
+    case DomainState.PAUSED:
+    case DomainState.PMSUSPENDED:
+    case DomainState.CRASHED:
+      return 'Paused'
+    default:
+      return 'Running'
+  }
+}
+
+/** `SHUTDOWN` is the guest's own doing and also the answer to our request: libvirt's reasons look the same. */
+export function stopReason(reason: number): StopReason {
+  switch (reason) {
+    case DomainShutoffReason.SHUTDOWN:
+      return 'Guest'
+    case DomainShutoffReason.CRASHED:
+      return 'Crash'
+    case DomainShutoffReason.DESTROYED:
+      return 'Outside'
+    case DomainShutoffReason.FAILED:
+      return 'Failed'
+    default:
+      return 'Unknown'
+  }
+}

@@ -1,0 +1,1 @@
+export { libvirtDriver } from './driver.ts'

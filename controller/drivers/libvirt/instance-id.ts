@@ -1,0 +1,15 @@
+import { BerthError } from '../../errors/index.ts'
+
+/**
+ * libvirt finds domains by UUID, and a machine's is its instance id. Upper case is refused, as names of volumes are
+ * compared letter by letter.
+ */
+export function requireUUID(instanceID: string): string {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(instanceID)) return instanceID
+  throw new BerthError('InvalidConfiguration', `instanceID '${instanceID}' is not a UUID in lower case.`)
+}
+
+/** Beginning of the names of all volumes of an instance. As ids have one length, none begins another. */
+export function volumePrefix(instanceID: string): string {
+  return `berth-${requireUUID(instanceID)}-`
+}

@@ -1,0 +1,221 @@
+import { type Connection, DomainUndefineFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
+import { BerthError } from '../../errors/index.ts'
+import type { MachineSpec, RootDisk } from '../../hypervisor/port.ts'
+import { type DomainDefinition, formatDomain, type PlacedDisk, parkDomain } from './domain-xml.ts'
+import { findOwnDomain, ifDefined } from './domains.ts'
+import { isLibvirtError } from './errors.ts'
+import type { Host } from './host.ts'
+import { placedImage } from './images.ts'
+import { requireUUID, volumePrefix } from './instance-id.ts'
+import { writeSeed } from './seed.ts'
+import { activePool, deleteVolume, findVolume, overlayVolumeXML } from './volumes.ts'
+
+/** See `Session.createDisk`. */
+export async function createDisk(
+  connection: Connection,
+  { instanceID, pool: poolName, volume, image, capacity }: RootDisk,
+  options: LibvirtCallOptions,
+): Promise<void> {
+  requireOwnName(instanceID, volume)
+  const pool = await activePool(connection, poolName, options)
+  if ((await findVolume(pool, volume, options)) !== undefined) return
+  const { state, details } = await placedImage(pool, image.digest, options)
+  if (state !== 'Complete' || details === undefined) {
+    throw new BerthError('WaitingForImage', `The image ${image.digest} is not in the storage pool '${poolName}' yet.`)
+  }
+  const size = image.format === 'raw' ? details.length : details.capacity
+  if (capacity < size) {
+    throw new BerthError('SmallerThanImage', `The disk has ${capacity} bytes, its image ${size}.`)
+  }
+  // A domain of that id that is not ours keeps its disks for itself.
+  await findOwnDomain(connection, instanceID, options)
+  const xml = overlayVolumeXML(volume, capacity, { path: details.path, format: image.format })
+  try {
+    await pool.createVolume(xml, 0, options)
+  } catch (error) {
+    if (!isLibvirtError(error, 'STORAGE_VOL_EXIST')) throw error
+  }
+}
+
+/** See `Session.define`. */
+export async function define(
+  connection: Connection,
+  host: Host,
+  machine: MachineSpec,
+  consoleLogs: string | undefined,
+  options: LibvirtCallOptions,
+): Promise<void> {
+  const { tag, seed } = machine
+  requireOwnName(tag.instanceID, seed.volume)
+  const accelerator = machine.accelerator ?? host.information.capabilities.accelerators[0]
+  const machineType = host.machineTypes[machine.architecture]
+  if (machineType === undefined || accelerator === undefined) {
+    const offered = host.information.capabilities.architectures.join(', ') || 'none that Berth knows'
+    throw new BerthError('ArchitectureMismatch', `The hypervisor offers ${offered}, not ${machine.architecture}.`)
+  }
+  const disks: readonly PlacedDisk[] = await Promise.all(
+    machine.disks.map(async (disk) => ({ ...disk, path: await diskPath(connection, disk, options) })),
+  )
+  const before = await findOwnDomain(connection, tag.instanceID, options)
+  const seedPool = await activePool(connection, seed.pool, options)
+  if (seed.files !== undefined && (before === undefined || !(await before.domain.isActive(options)))) {
+    await writeSeed(seedPool, seed.volume, seed.files, options)
+  }
+  const seedPath = await diskPath(connection, { ...seed, name: 'seed' }, options)
+  const definition: Omit<DomainDefinition, 'name'> = {
+    id: requireUUID(tag.instanceID),
+    tag,
+    cpus: machine.cpus,
+    memory: machine.memory,
+    architecture: machine.architecture,
+    machineType,
+    accelerator,
+    disks,
+    seed: { pool: seed.pool, volume: seed.volume, path: seedPath },
+    interfaces: machine.interfaces,
+    ...(consoleLogs === undefined ? {} : { consoleLog: `${consoleLogs}/berth-${tag.instanceID}-serial.log` }),
+  }
+  await defineUnderFreeName(connection, machine.hostName, definition, options)
+}
+
+/**
+ * A name once given stays, as libvirt renames only what is off; for a new machine the wanted name, or one made unique
+ * by its id when another domain has it.
+ */
+async function defineUnderFreeName(
+  connection: Connection,
+  hostName: string,
+  definition: Omit<DomainDefinition, 'name'>,
+  options: LibvirtCallOptions,
+): Promise<void> {
+  const candidates = [hostName, `${hostName}_${definition.id.slice(0, 8)}`, `${hostName}_${definition.id}`]
+  for (const candidate of candidates) {
+    const holder = await ifDefined(() => connection.lookupDomainByName(candidate, options))
+    // Read last before the effect, so that its tag is as fresh as can be.
+    const own = await findOwnDomain(connection, definition.id, options)
+    const name = own?.domain.name ?? candidate
+    if (own === undefined && holder !== undefined && holder.uuid !== definition.id) continue
+    const xml = formatDefinition({ ...definition, name })
+    try {
+      const domain = await connection.defineDomain(xml, 0, options)
+      // A start without a claim: never wanted, whoever set it.
+      if (await domain.getAutostart(options)) await domain.setAutostart(false, options)
+      return
+    } catch (error) {
+      // Someone took the name in between.
+      if (!(isLibvirtError(error, 'OPERATION_FAILED') && error.message.includes('already exists with uuid')))
+        throw error
+    }
+  }
+  throw new BerthError('ForeignObject', `Other domains have the names ${candidates.join(', ')}.`)
+}
+
+function formatDefinition(definition: DomainDefinition): string {
+  try {
+    return formatDomain(definition)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new BerthError('InvalidConfiguration', `The machine cannot be written as XML: ${error.message}.`)
+  }
+}
+
+async function diskPath(
+  connection: Connection,
+  { name, pool: poolName, volume: volumeName }: { name: string; pool: string; volume: string },
+  options: LibvirtCallOptions,
+): Promise<string> {
+  const pool = await activePool(connection, poolName, options)
+  const volume = await findVolume(pool, volumeName, options)
+  if (volume !== undefined) return volume.getPath(options)
+  throw new BerthError('DiskMissing', `Disk '${name}': no volume '${volumeName}' is in the pool '${poolName}'.`)
+}
+
+/** See `Session.start`. */
+export async function start(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
+  const own = await findOwnDomain(connection, instanceID, options)
+  if (own === undefined) throw new BerthError('HypervisorRefused', `No machine of instance ${instanceID} is defined.`)
+  if (await own.domain.isActive(options)) return
+  if (own.reading.parked && (await own.domain.hasManagedSave(options))) {
+    throw new BerthError('HypervisorRefused', `Domain '${own.domain.name}' is parked; its saved state is not started.`)
+  }
+  try {
+    await own.domain.create(0, options)
+  } catch (error) {
+    if (isLibvirtError(error, 'OPERATION_INVALID') && error.message.includes('already running')) return
+    throw error
+  }
+}
+
+/** See `Session.park`. Absent: nothing, as nothing is there that could be started. */
+export async function park(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
+  const own = await findOwnDomain(connection, instanceID, options)
+  if (own === undefined) return
+  const [active, hasManagedSave] = await Promise.all([own.domain.isActive(options), own.domain.hasManagedSave(options)])
+  // libvirt starts a saved state with the definition inside it: such a machine cannot be fenced off.
+  if (hasManagedSave && !active) {
+    const words = `Domain '${own.domain.name}' has a saved state, which would start in spite of parking`
+    throw new BerthError('HypervisorRefused', `${words}: start it, or remove the state (virsh managedsave-remove).`)
+  }
+  if (own.reading.parked && (await own.domain.isPersistent(options))) return
+  await connection.defineDomain(own.reading.parked ? own.xml : parkDomain(own.xml), 0, options)
+}
+
+/** See `Session.shutdown`. By the guest agent where it answers, else by ACPI. Absent or off already: nothing. */
+export async function shutdown(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
+  const own = await findOwnDomain(connection, instanceID, options)
+  if (own === undefined) return
+  await unlessOff(() => own.domain.shutdown(0, options))
+}
+
+/** See `Session.powerOff`. Absent: nothing. */
+export async function powerOff(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
+  const own = await findOwnDomain(connection, instanceID, options)
+  if (own === undefined) return
+  await unlessOff(() => own.domain.destroy(0, options))
+}
+
+async function unlessOff(call: () => Promise<void>): Promise<void> {
+  try {
+    await ifDefined(call)
+  } catch (error) {
+    if (isLibvirtError(error, 'OPERATION_INVALID') && error.message.includes('not running')) return
+    throw error
+  }
+}
+
+/** See `Session.undefine`. What libvirt keeps beside the definition goes with it, storage never. */
+export async function undefine(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
+  const own = await findOwnDomain(connection, instanceID, options)
+  if (own === undefined) return
+  const active = await ifDefined(() => own.domain.isActive(options))
+  if (active === true) {
+    throw new BerthError('HypervisorRefused', `Domain '${own.domain.name}' runs: it is not undefined before it is off.`)
+  }
+  const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM } = DomainUndefineFlags
+  const flags = MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM
+  await ifDefined(() => own.domain.undefine(flags, options))
+}
+
+/** See `Session.deleteVolume`. Rejects with InUse while the machine runs. */
+export async function deleteMachineVolume(
+  connection: Connection,
+  instanceID: string,
+  poolName: string,
+  volume: string,
+  options: LibvirtCallOptions,
+): Promise<void> {
+  requireOwnName(instanceID, volume)
+  const pool = await activePool(connection, poolName, options)
+  const own = await findOwnDomain(connection, instanceID, options)
+  if (own !== undefined && (await ifDefined(() => own.domain.isActive(options))) === true) {
+    throw new BerthError('InUse', `Volume '${volume}' is kept: domain '${own.domain.name}' runs.`)
+  }
+  await deleteVolume(pool, volume, options)
+}
+
+/** The fence of names: whatever else is wrong, nothing but a volume named after the instance is made or deleted. */
+function requireOwnName(instanceID: string, volume: string): void {
+  const prefix = volumePrefix(instanceID)
+  if (volume.startsWith(prefix) && volume.length > prefix.length && !volume.includes('/')) return
+  throw new BerthError('ForeignObject', `Volume '${volume}' is not named after instance ${instanceID}: not touched.`)
+}

@@ -1,0 +1,182 @@
+import {
+  type Connection,
+  type Domain,
+  type DomainInterface,
+  DomainState,
+  DomainXMLFlags,
+  InterfaceAddressesSource,
+  IPAddressType,
+  type CallOptions as LibvirtCallOptions,
+  LibvirtError,
+  ListDomainsFlags,
+} from 'node-libvirt'
+import type {
+  AddressSource,
+  InventoryEntry,
+  MachineObservation,
+  ObservedInterface,
+  PowerState,
+} from '../../hypervisor/port.ts'
+import { type DomainReading, readDomain } from './domain-xml.ts'
+import { findDomain, findOwnDomain, ifDefined, powerState, stopReason, whyForeign } from './domains.ts'
+
+/** The machine of that id as the host has it now, without its volumes. */
+export async function observeMachine(
+  connection: Connection,
+  instanceID: string,
+  options: LibvirtCallOptions,
+): Promise<Omit<MachineObservation, 'volumes'>> {
+  const found = await findDomain(connection, instanceID, options)
+  if (found === undefined) return {}
+  const { domain, reading } = found
+  const foreign = whyForeign(found, instanceID)
+  const { tag } = reading.reading
+  if (foreign !== undefined || tag === undefined) return { foreign: foreign ?? 'it has no tag' }
+  const live = await ifDefined(() =>
+    Promise.all([
+      domain.getState(options),
+      domain.getInfo(options),
+      domain.isPersistent(options),
+      domain.hasManagedSave(options),
+    ]),
+  )
+  if (live === undefined) return {}
+  const [{ state, reason }, info, persistent, hasManagedSave] = live
+  const power = powerState(state, hasManagedSave)
+  return {
+    machine: {
+      tag,
+      id: domain.uuid,
+      hostName: domain.name,
+      power,
+      ...(power === 'Stopped' ? { stopReason: stopReason(reason) } : {}),
+      parked: isParked(reading, persistent, hasManagedSave),
+      transient: !persistent,
+      cpus: info.cpus,
+      memory: info.maxMemory * 1024,
+    },
+  }
+}
+
+/**
+ * Whether the host refuses a start. A saved state starts with the definition inside it, whatever the domain's own says:
+ * with one, a machine is never parked.
+ */
+function isParked(reading: DomainReading, persistent: boolean, hasManagedSave: boolean): boolean {
+  return reading.parked && persistent && !hasManagedSave
+}
+
+const states = [
+  [ListDomainsFlags.RUNNING, DomainState.RUNNING],
+  [ListDomainsFlags.PAUSED, DomainState.PAUSED],
+  [ListDomainsFlags.SHUTOFF, DomainState.SHUTOFF],
+  [ListDomainsFlags.OTHER, DomainState.CRASHED],
+] as const
+
+/** All domains: six listings, and one XML each. What cannot be read is not ours. */
+export async function listMachines(connection: Connection, options: LibvirtCallOptions): Promise<InventoryEntry[]> {
+  const uuids = async (flags: number) =>
+    new Set((await connection.listAllDomains(flags, options)).map(({ uuid }) => uuid))
+  const [persistent, saved, byState] = await Promise.all([
+    uuids(ListDomainsFlags.PERSISTENT),
+    uuids(ListDomainsFlags.MANAGEDSAVE),
+    Promise.all(
+      states.map(async ([flag, state]) => ({ state, domains: await connection.listAllDomains(flag, options) })),
+    ),
+  ])
+  const entries = byState.flatMap(({ state, domains }) =>
+    domains.map(async (domain) => {
+      const reading = await readDefinition(domain, options)
+      if (reading === undefined) return []
+      const power = powerState(state, saved.has(domain.uuid))
+      return [entryOf(domain, reading, power, persistent.has(domain.uuid), saved.has(domain.uuid))]
+    }),
+  )
+  const found = (await Promise.all(entries)).flat()
+  // One that changed its state between two listings is in both, or in neither: there, an event follows.
+  return [...new Map(found.map((entry) => [entry.id, entry])).values()]
+}
+
+async function readDefinition(
+  domain: Domain,
+  options: LibvirtCallOptions,
+): Promise<DomainReading | 'Unreadable' | undefined> {
+  const xml = await ifDefined(() => domain.getXML(DomainXMLFlags.INACTIVE, options))
+  if (xml === undefined) return undefined
+  try {
+    return readDomain(xml)
+  } catch (error) {
+    if (error instanceof SyntaxError) return 'Unreadable'
+    throw error
+  }
+}
+
+function entryOf(
+  { uuid, name }: Domain,
+  reading: DomainReading | 'Unreadable',
+  power: PowerState,
+  persistent: boolean,
+  hasManagedSave: boolean,
+): InventoryEntry {
+  if (reading === 'Unreadable') return { id: uuid, hostName: name, power, parked: false }
+  const { tag } = reading.reading
+  // A tag that names another id than the domain's own is a copy's (virt-clone): what bears it is not ours.
+  const own = tag?.instanceID === uuid ? { tag } : {}
+  return { id: uuid, hostName: name, power, parked: isParked(reading, persistent, hasManagedSave), ...own }
+}
+
+const sources: readonly (readonly [AddressSource, number])[] = [
+  ['Agent', InterfaceAddressesSource.AGENT],
+  ['Lease', InterfaceAddressesSource.LEASE],
+  ['ARP', InterfaceAddressesSource.ARP],
+]
+
+/**
+ * Addresses of the machine's own interfaces (not of what the guest makes inside, such as bridges of containers). One
+ * that several sources know is given once, from the best: the agent, then leases, then the host's ARP table.
+ */
+export async function observeInterfaces(
+  connection: Connection,
+  instanceID: string,
+  options: LibvirtCallOptions,
+): Promise<ObservedInterface[]> {
+  const own = await findOwnDomain(connection, instanceID, options)
+  if (own === undefined || (await ifDefined(() => own.domain.isActive(options))) !== true) return []
+  const found = await Promise.all(
+    sources.map(async ([source, number]) => ({
+      source,
+      interfaces: await addressesFrom(own.domain, number, options),
+    })),
+  )
+  return own.reading.interfaces.map(({ macAddress }) => {
+    const addresses = found.flatMap(({ source, interfaces }) =>
+      interfaces
+        .filter(({ hardwareAddress }) => hardwareAddress?.toLowerCase() === macAddress.toLowerCase())
+        .flatMap((device) => device.addresses)
+        .map(({ address, prefix, type }) => ({
+          address,
+          // The ARP table knows no networks.
+          prefix: source === 'ARP' ? (type === IPAddressType.IPV6 ? 128 : 32) : prefix,
+          source,
+        })),
+    )
+    const best = addresses.filter(
+      ({ address }, index) => addresses.findIndex((other) => other.address === address) === index,
+    )
+    return { macAddress, addresses: best }
+  })
+}
+
+/** None where the source is not there: no agent in the guest, no network of libvirt's. */
+async function addressesFrom(
+  domain: Domain,
+  source: number,
+  options: LibvirtCallOptions,
+): Promise<readonly DomainInterface[]> {
+  try {
+    return await domain.interfaceAddresses(source, 0, options)
+  } catch (error) {
+    if (error instanceof LibvirtError) return []
+    throw error
+  }
+}

@@ -1,0 +1,187 @@
+import type { Connection, CallOptions as LibvirtCallOptions } from 'node-libvirt'
+import type {
+  CallOptions,
+  HostInformation,
+  HypervisorEvent,
+  ImageContent,
+  InterfaceSpec,
+  InventoryEntry,
+  MachineObservation,
+  MachineSpec,
+  ObservedInterface,
+  ObservedPool,
+  PlacedImage,
+  PoolQuery,
+  RootDisk,
+  Session,
+} from '../../hypervisor/port.ts'
+import type { Connections, Purpose } from './connections.ts'
+import { type Effect, isLibvirtError, mapError } from './errors.ts'
+import { libvirtEvents } from './events.ts'
+import { type Host, readHost } from './host.ts'
+import { placedImage, placeImage, removeImage } from './images.ts'
+import { createDisk, define, deleteMachineVolume, park, powerOff, shutdown, start, undefine } from './machines.ts'
+import { listMachines, observeInterfaces, observeMachine } from './observe.ts'
+import { defineDirectoryPool, findPool, observePool } from './pools.ts'
+import { PoolRefresher } from './refresher.ts'
+import { activePool, volumesOfInstance } from './volumes.ts'
+
+/** The port over libvirt's API. Holds connections and the host's facts; all else is asked of the host each time. */
+export class LibvirtSession implements Session {
+  readonly closed: Promise<Error | undefined>
+  readonly #connections: Connections
+  readonly #consoleLogs: string | undefined
+  readonly #refresher = new PoolRefresher()
+  #host: Host
+
+  /** `consoleLogs`: directory on the host for what serial consoles say; none: it is not kept. */
+  constructor(connections: Connections, host: Host, consoleLogs: string | undefined) {
+    this.#connections = connections
+    this.#host = host
+    this.#consoleLogs = consoleLogs
+    this.closed = connections.main.closed.then((reason) => reason && mapError(reason, 'Read'))
+  }
+
+  get information(): HostInformation {
+    return this.#host.information
+  }
+
+  async refresh(options?: CallOptions): Promise<HostInformation> {
+    this.#host = await this.#call('Read', 'main', options, readHost)
+    return this.information
+  }
+
+  async observe(instanceID: string, options?: CallOptions): Promise<MachineObservation> {
+    return this.#call('Read', 'main', options, async (connection, calls) => {
+      const [machine, volumes] = await Promise.all([
+        observeMachine(connection, instanceID, calls),
+        volumesOfInstance(connection, instanceID, calls),
+      ])
+      return { ...machine, volumes }
+    })
+  }
+
+  async list(options?: CallOptions): Promise<readonly InventoryEntry[]> {
+    return this.#call('Read', 'main', options, listMachines)
+  }
+
+  async interfaces(instanceID: string, options?: CallOptions): Promise<readonly ObservedInterface[]> {
+    // The guest's agent may let libvirt wait for seconds.
+    return this.#call('Read', 'operations', options, (connection, calls) =>
+      observeInterfaces(connection, instanceID, calls),
+    )
+  }
+
+  /**
+   * A libvirt network counts when it is active. Bridges are taken on trust: libvirt tells of a host's interfaces only
+   * where netcf or udev are compiled in. A start on a bridge that is not there is refused by the host.
+   */
+  async networkExists(attachment: InterfaceSpec['attachment'], options?: CallOptions): Promise<boolean> {
+    if ('bridge' in attachment) return true
+    return this.#call('Read', 'main', options, async (connection, calls) => {
+      try {
+        return await (await connection.lookupNetworkByName(attachment.libvirtNetwork, calls)).isActive(calls)
+      } catch (error) {
+        if (isLibvirtError(error, 'NO_NETWORK')) return false
+        throw error
+      }
+    })
+  }
+
+  async pool({ name }: PoolQuery, options?: CallOptions): Promise<ObservedPool | undefined> {
+    return this.#call('Read', 'operations', options, async (connection, calls) => {
+      const pool = await findPool(connection, name, calls)
+      if (pool === undefined) return undefined
+      await this.#refresher.refresh(pool, calls)
+      return observePool(pool, calls)
+    })
+  }
+
+  async placedImage(pool: string, digest: string, options?: CallOptions): Promise<PlacedImage> {
+    return this.#call('Read', 'operations', options, async (connection, calls) => {
+      const placed = await placedImage(await activePool(connection, pool, calls), digest, calls)
+      return placed.state === 'Complete' ? { state: placed.state, length: placed.length } : { state: placed.state }
+    })
+  }
+
+  async createDisk(disk: RootDisk, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) => createDisk(connection, disk, calls))
+  }
+
+  async define(machine: MachineSpec, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      define(connection, this.#host, machine, this.#consoleLogs, calls),
+    )
+  }
+
+  async start(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) => start(connection, instanceID, calls))
+  }
+
+  async park(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) => park(connection, instanceID, calls))
+  }
+
+  async shutdown(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) => shutdown(connection, instanceID, calls))
+  }
+
+  async powerOff(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) => powerOff(connection, instanceID, calls))
+  }
+
+  async undefine(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) => undefine(connection, instanceID, calls))
+  }
+
+  async deleteVolume(instanceID: string, pool: string, volume: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      deleteMachineVolume(connection, instanceID, pool, volume, calls),
+    )
+  }
+
+  async definePool(query: Required<PoolQuery>, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      defineDirectoryPool(connection, query, calls),
+    )
+  }
+
+  async placeImage(
+    pool: string,
+    content: ImageContent,
+    progress: (sent: number) => void,
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#call('Mutation', 'transfers', options, async (connection, calls) =>
+      placeImage(await activePool(connection, pool, calls), content, progress, calls),
+    )
+  }
+
+  async removeImage(pool: string, digest: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, async (connection, calls) =>
+      removeImage(await activePool(connection, pool, calls), digest, calls),
+    )
+  }
+
+  events(signal: AbortSignal): AsyncIterable<HypervisorEvent> {
+    return libvirtEvents(this.#connections.main, signal)
+  }
+
+  async close(): Promise<void> {
+    await this.#connections.close()
+  }
+
+  async #call<T>(
+    effect: Effect,
+    purpose: Purpose,
+    options: CallOptions | undefined,
+    work: (connection: Connection, calls: LibvirtCallOptions) => Promise<T>,
+  ): Promise<T> {
+    const calls = options?.signal === undefined ? {} : { signal: options.signal }
+    try {
+      return await work(await this.#connections.for(purpose), calls)
+    } catch (error) {
+      throw mapError(error, effect)
+    }
+  }
+}
