@@ -55,8 +55,8 @@ export interface MachineSpec {
   /** How it is virtualised. Absent: the fastest that the host says it has. */
   readonly accelerator?: 'KVM' | 'QEMU'
   readonly disks: readonly DiskSpec[]
-  /** Where the seed goes: a volume that `define` writes before it defines. */
-  readonly seed: { readonly pool: string; readonly volume: string; readonly files: SeedFiles }
+  /** Where the seed goes: a volume that `define` writes before it defines. Without files: it was written for the first boot, and stays. */
+  readonly seed: { readonly pool: string; readonly volume: string; readonly files?: SeedFiles }
   readonly interfaces: readonly InterfaceSpec[]
 }
 

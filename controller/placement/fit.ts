@@ -1,0 +1,56 @@
+import { matchesSelector, untolerated } from './labels.ts'
+import type { Demand, PoolOffer, Rejection, SlotOffer } from './types.ts'
+
+export interface Misfit {
+  readonly reason: Rejection
+  readonly message: string
+  /** It would not help if the slot were given back: the slot could never hold the machine. */
+  readonly lasting: boolean
+}
+
+const misfit = (reason: Rejection, message: string, lasting = false): Misfit => ({ reason, message, lasting })
+
+/** The pool for a new root disk among those of one hypervisor: the one named, else lowest order, then by name. */
+export function choosePool(demand: Pick<Demand, 'pool'>, pools: readonly PoolOffer[]): PoolOffer | undefined {
+  return pools
+    .filter((pool) => (demand.pool === undefined ? pool.room > 0 : pool.name === demand.pool))
+    .toSorted((a, b) => a.order - b.order || compare(a.name, b.name))[0]
+}
+
+/** Why a slot does not fit, the most lasting cause first; undefined: it fits, and is free. */
+export function findMisfit(demand: Demand, slot: SlotOffer): Misfit | undefined {
+  if (demand.slot !== undefined && demand.slot !== slot.name) return misfit('Selector', `not slot ${demand.slot}`, true)
+  if (demand.slotSelector !== undefined && !matchesSelector(slot.labels, demand.slotSelector)) {
+    return misfit('Selector', 'labels do not match slotSelector', true)
+  }
+  const taint = untolerated(slot.taints, demand.tolerations).find(({ effect }) => effect === 'NoPlacement')
+  if (taint) return misfit('Taint', `taint ${taint.key} is not tolerated`, true)
+  if (slot.cpus < demand.cpus) return misfit('CPUs', `${demand.cpus - slot.cpus} CPUs short`, true)
+  if (slot.memory < demand.memory) {
+    return misfit('Memory', `memory: ${Math.ceil((demand.memory - slot.memory) / 2 ** 20)}Mi short`, true)
+  }
+  if (demand.disksOn !== undefined && demand.disksOn !== slot.hypervisor.name) {
+    return misfit('DisksElsewhere', 'the disks are on another hypervisor')
+  }
+  if (!slot.hypervisor.reachable) return misfit('Unreachable', 'the hypervisor cannot be reached')
+  if (!slot.hypervisor.architectures.includes(demand.architecture)) {
+    return misfit('Architecture', `${demand.architecture} is not offered`, true)
+  }
+  const missing = demand.networks.find((network) => !slot.hypervisor.networks.has(network))
+  if (missing !== undefined) return misfit('Network', `network ${missing} is not there`)
+  if (demand.disksOn === undefined && !choosePool(demand, slot.hypervisor.pools)) {
+    return misfit('Storage', demand.pool === undefined ? 'no storage pool is ready' : `storage pool ${demand.pool} is not there or not ready`)
+  }
+  if (!slot.open || !slot.hypervisor.open) return misfit('Cordoned', 'takes no new machines')
+  if (slot.occupied) return misfit('Occupied', 'the host runs another machine there')
+  if (!slot.free) return misfit('Taken', 'another machine holds it')
+  return undefined
+}
+
+/** Order of preference among slots that fit: fewest taints that ask to be avoided, least left over, name. */
+export function comparePreference(demand: Demand, a: SlotOffer, b: SlotOffer): number {
+  const avoid = (slot: SlotOffer) => untolerated(slot.taints, demand.tolerations).length
+  return avoid(a) - avoid(b) || a.memory - b.memory || a.cpus - b.cpus || compare(a.name, b.name)
+}
+
+export const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

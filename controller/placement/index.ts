@@ -1,0 +1,13 @@
+export { choosePool, compare } from './fit.ts'
+export { byAge, place } from './place.ts'
+export type {
+  Decision,
+  Demand,
+  HypervisorOffer,
+  LabelSelector,
+  PoolOffer,
+  RejectionCount,
+  SlotOffer,
+  Taint,
+  Toleration,
+} from './types.ts'

@@ -1,0 +1,105 @@
+/** What placement knows of a slot, of a machine that wants one, and what it answers. Plain data: placement is pure. */
+
+export interface Taint {
+  readonly key: string
+  readonly value?: string
+  readonly effect: 'NoPlacement' | 'PreferNoPlacement'
+}
+
+export interface Toleration {
+  readonly key?: string
+  readonly operator: 'Equal' | 'Exists'
+  readonly value?: string
+  readonly effect?: 'NoPlacement' | 'PreferNoPlacement'
+}
+
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>
+  readonly matchExpressions?: readonly {
+    readonly key: string
+    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist'
+    readonly values?: readonly string[]
+  }[]
+}
+
+/** A StoragePool that new disks can be made in. */
+export interface PoolOffer {
+  readonly name: string
+  readonly order: number
+  /** Bytes above the pool's reserve. */
+  readonly room: number
+}
+
+/** What a hypervisor offers to every slot on it. */
+export interface HypervisorOffer {
+  readonly name: string
+  readonly reachable: boolean
+  readonly open: boolean
+  readonly architectures: readonly string[]
+  readonly pools: readonly PoolOffer[]
+  /** Networks that are there. */
+  readonly networks: ReadonlySet<string>
+}
+
+export interface SlotOffer {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly taints: readonly Taint[]
+  readonly cpus: number
+  /** Bytes. */
+  readonly memory: number
+  readonly open: boolean
+  readonly free: boolean
+  /** The host runs something else under this slot's tag. */
+  readonly occupied: boolean
+  readonly hypervisor: HypervisorOffer
+}
+
+/** A machine that wants a slot. */
+export interface Demand {
+  readonly uid: string
+  /** RFC 3339; the older waits in front. */
+  readonly since: string
+  readonly cpus: number
+  /** Bytes. */
+  readonly memory: number
+  readonly architecture: string
+  readonly slot?: string
+  readonly slotSelector?: LabelSelector
+  readonly tolerations: readonly Toleration[]
+  /** The hypervisor that has its disks, once they are made. */
+  readonly disksOn?: string
+  /** The StoragePool that its root disk must be in, where one is named. */
+  readonly pool?: string
+  readonly networks: readonly string[]
+}
+
+/** Why a slot does not fit; `NotInPool` and others of api.md §4.5 come with what they speak of. */
+export type Rejection =
+  | 'Taken'
+  | 'Selector'
+  | 'Taint'
+  | 'CPUs'
+  | 'Memory'
+  | 'Architecture'
+  | 'Storage'
+  | 'DisksElsewhere'
+  | 'Network'
+  | 'Cordoned'
+  | 'Unreachable'
+  | 'Occupied'
+
+export interface RejectionCount {
+  readonly reason: Rejection | 'Other'
+  readonly count: number
+  readonly message: string
+}
+
+export type Decision =
+  | { readonly kind: 'Place'; readonly slot: string }
+  | {
+      readonly kind: 'Wait'
+      readonly reason: 'WaitingForSlot' | 'DisksElsewhere' | 'NoHypervisorFits'
+      readonly message: string
+      readonly rejections: readonly RejectionCount[]
+    }

@@ -1,0 +1,95 @@
+/** Brings an image's content to the storage pools that machines wait for it in: once a pool, streamed, checked. */
+import type { ImageService } from '@berth/images'
+import type { StoragePool } from '../../api/index.ts'
+import { BerthError, toBerthError } from '../../errors/index.ts'
+import type { Hosts } from '../../hypervisor/hosts.ts'
+import type { ImageContent, Session } from '../../hypervisor/port.ts'
+import type { Tasks } from '../../runtime/port.ts'
+import type { Caches } from '../shared/caches.ts'
+import type { AnyImage } from './kinds.ts'
+
+export interface Placing {
+  readonly storagePool: string
+  readonly digest: string
+  readonly state: 'Placing' | 'Ready' | 'Failed'
+  readonly percent?: number
+  /** Why it failed last, or waits. */
+  readonly problem?: BerthError
+}
+
+export interface PlacingDependencies {
+  readonly caches: Caches
+  readonly hosts: Hosts
+  readonly tasks: Tasks
+  readonly service: ImageService
+}
+
+export interface Content {
+  readonly digest: string
+  readonly format: 'qcow2' | 'raw'
+  readonly length: number
+}
+
+const taskName = (pool: StoragePool, digest: string): string => `place ${digest} in ${pool.spec.hypervisor}/${hostPool(pool)}`
+export const hostPool = ({ spec, metadata }: StoragePool): string => spec.poolName ?? metadata.name
+
+/** Pools in which machines made from this image have, or are to have, their root disk. */
+export function poolsWanted(image: AnyImage, { virtualMachines }: Caches): Map<string, { readonly waiting: boolean }> {
+  const wanted = new Map<string, { readonly waiting: boolean }>()
+  for (const { metadata, status } of virtualMachines.byIndex('imageUID', image.metadata.uid ?? '')) {
+    const disk = status?.disks?.find(({ name }) => name === 'root')
+    if (!disk?.storagePool) continue
+    const waiting = disk.state === 'Creating' && metadata.deletionTimestamp === undefined && status?.slot !== undefined
+    wanted.set(disk.storagePool, { waiting: waiting || (wanted.get(disk.storagePool)?.waiting ?? false) })
+  }
+  return wanted
+}
+
+/** Where the image is in one pool; starts placing it where a machine waits for it. */
+export async function place(poolName: string, content: Content, dependencies: PlacingDependencies, onChange: () => void, signal: AbortSignal): Promise<Placing> {
+  const { caches, tasks } = dependencies
+  const base = { storagePool: poolName, digest: content.digest }
+  const pool = caches.storagePools.get(poolName)
+  if (!pool) return { ...base, state: 'Failed', problem: new BerthError('StoragePoolNotFound', `StoragePool ${poolName} does not exist`) }
+  const name = taskName(pool, content.digest)
+  const task = tasks.state(name)
+  if (task?.state === 'Running') return { ...base, state: 'Placing', percent: percentOf(task.done, task.total) }
+  try {
+    const session = sessionOf(pool, dependencies.hosts)
+    const placed = await session.placedImage(hostPool(pool), content.digest, { signal })
+    if (placed.state === 'Complete') return { ...base, state: 'Ready' }
+    const problem = task?.state === 'Failed' ? toBerthError(task.error) : undefined
+    tasks.start(name, (abort, progress) => stream(session, pool, content, dependencies.service, abort, progress), onChange)
+    return { ...base, state: 'Placing', percent: 0, ...(problem ? { problem } : {}) }
+  } catch (error) {
+    return { ...base, state: 'Failed', problem: toBerthError(error) }
+  }
+}
+
+function stream(
+  session: Session,
+  pool: StoragePool,
+  { digest, format, length }: Content,
+  service: ImageService,
+  signal: AbortSignal,
+  progress: (done: number, total?: number) => void,
+): Promise<void> {
+  const content: ImageContent = { digest, format, length, open: () => service.open(digest) }
+  return session.placeImage(hostPool(pool), content, (sent) => progress(sent, length), { signal })
+}
+
+/** Takes the image out of a pool. A pool or hypervisor whose object is gone is left as it is: nothing is known of it. */
+export async function unplace(poolName: string, digest: string, { caches, hosts, tasks }: PlacingDependencies, signal: AbortSignal): Promise<void> {
+  const pool = caches.storagePools.get(poolName)
+  if (!pool || !caches.hypervisors.get(pool.spec.hypervisor)) return
+  tasks.cancel(taskName(pool, digest))
+  await sessionOf(pool, hosts).removeImage(hostPool(pool), digest, { signal })
+}
+
+function sessionOf({ spec }: StoragePool, hosts: Hosts): Session {
+  const host = hosts.get(spec.hypervisor)
+  if (!host.connected) throw new BerthError(host.code, host.message)
+  return host.session
+}
+
+const percentOf = (done: number, total: number | undefined): number => (total ? Math.min(Math.floor((done * 100) / total), 99) : 0)

@@ -1,0 +1,41 @@
+import type {
+  ClusterImage,
+  Hypervisor,
+  Image,
+  Network,
+  Slot,
+  StoragePool,
+  VirtualMachine,
+  VirtualMachineSize,
+} from '../../api/index.ts'
+import type { Cache, IndexFunctions } from '../../kube/port.ts'
+
+/** What was last seen of every kind, by kind: the reconcilers' view of the API. */
+export interface Caches {
+  readonly virtualMachines: Cache<VirtualMachine>
+  readonly slots: Cache<Slot>
+  readonly hypervisors: Cache<Hypervisor>
+  readonly storagePools: Cache<StoragePool>
+  readonly networks: Cache<Network>
+  readonly sizes: Cache<VirtualMachineSize>
+  readonly images: Cache<Image>
+  readonly clusterImages: Cache<ClusterImage>
+}
+
+/** Index functions that the caches must be made with. */
+export const virtualMachineIndices: IndexFunctions<VirtualMachine> = {
+  uid: ({ metadata }) => [metadata.uid],
+  instanceID: ({ metadata, status }) => [status?.instanceID ?? metadata.uid],
+  hypervisor: ({ status }) => (status?.hypervisor === undefined ? [] : [status.hypervisor]),
+  imageUID: ({ status }) => (status?.image === undefined ? [] : [status.image.uid]),
+  imageName: ({ metadata, spec }) => (spec.image === undefined ? [] : [`${metadata.namespace}/${spec.image.name}`, spec.image.name]),
+}
+
+export const slotIndices: IndexFunctions<Slot> = {
+  consumer: ({ status }) => (status?.consumerRef === undefined ? [] : [status.consumerRef.uid]),
+  hypervisor: ({ spec }) => [spec.hypervisor],
+}
+
+export const storagePoolIndices: IndexFunctions<StoragePool> = {
+  hypervisor: ({ spec }) => [spec.hypervisor],
+}

@@ -1,0 +1,34 @@
+import type { Hosts } from '../../hypervisor/hosts.ts'
+import type { InventoryEntry } from '../../hypervisor/port.ts'
+import type { Clock } from '../../runtime/port.ts'
+
+/** A look at a host that is not older than this serves all slots that ask in the same moment. */
+const freshFor = 1_000
+
+/** One listing of a host for many slots: the number of calls does not grow with the number of slots. */
+export class Inventories {
+  readonly #hosts: Hosts
+  readonly #clock: Clock
+  readonly #listings = new Map<string, { readonly at: number; readonly entries: Promise<readonly InventoryEntry[]> }>()
+
+  constructor(hosts: Hosts, clock: Clock) {
+    this.#hosts = hosts
+    this.#clock = clock
+  }
+
+  /** Undefined: the host cannot be asked now. */
+  async of(hypervisor: string, signal: AbortSignal): Promise<readonly InventoryEntry[] | undefined> {
+    const host = this.#hosts.get(hypervisor)
+    if (!host.connected) return undefined
+    const now = this.#clock.monotonic()
+    let listing = this.#listings.get(hypervisor)
+    if (!listing || now - listing.at > freshFor) {
+      listing = { at: now, entries: host.session.list({ signal }) }
+      this.#listings.set(hypervisor, listing)
+    }
+    return listing.entries.catch((error: unknown) => {
+      this.#listings.delete(hypervisor)
+      throw error
+    })
+  }
+}

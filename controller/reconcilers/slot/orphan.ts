@@ -1,0 +1,50 @@
+/**
+ * Step 15 of the claim protocol: a slot whose consumer no longer exists, because a claim that was on its way arrived
+ * after the deletion. It is given back, unless a guest runs there: then a person must look, and nothing is killed.
+ */
+import { type Slot, type SlotStatus, slots, virtualMachines } from '../../api/index.ts'
+import { BerthError } from '../../errors/index.ts'
+import type { Hosts } from '../../hypervisor/hosts.ts'
+import type { KubeClient, ReadObject } from '../../kube/port.ts'
+import type { Settling } from '../../runtime/settling.ts'
+import type { Caches } from '../shared/caches.ts'
+
+export interface OrphanDependencies {
+  readonly client: KubeClient
+  readonly caches: Caches
+  readonly hosts: Hosts
+  readonly settling: Settling
+  readonly noteSlot: (slot: ReadObject<Slot>) => void
+}
+
+/** Until a call of an earlier process cannot be on its way any more. */
+const settleTime = 60_000
+
+/** Whether it took a step; the slot is looked at again after. */
+export async function releaseOrphan(cached: ReadObject<Slot>, dependencies: OrphanDependencies, signal: AbortSignal): Promise<boolean> {
+  const { client, caches, hosts, settling, noteSlot } = dependencies
+  const consumer = cached.status?.consumerRef
+  if (!consumer || caches.virtualMachines.byIndex('uid', consumer.uid).length > 0) return false
+  const { namespace, name, uid } = consumer
+  const vm = await client.get(virtualMachines, { namespace, name }, { signal })
+  if (vm?.metadata.uid === uid) return false
+  const slot = await client.get(slots, { name: cached.metadata.name }, { signal })
+  if (slot?.status?.consumerRef?.uid !== uid) return false
+  const host = hosts.get(slot.spec.hypervisor)
+  if (!host.connected) return false
+  const { machine } = await host.session.observe(uid, { signal })
+  if (machine && machine.power !== 'Stopped' && machine.power !== 'Suspended') return false
+  if (machine && !machine.parked) {
+    await host.session.park(uid, { signal })
+    return true
+  }
+  if (!settling.settled(uid, uid, settleTime)) {
+    throw new BerthError('InUse', `slot ${slot.metadata.name}: its machine is gone; waiting until no call for it can be on its way`, {
+      retryAfter: settling.waitFor(uid, uid, settleTime) + 10,
+    })
+  }
+  const { consumerRef, ...rest } = slot.status
+  const status: SlotStatus = slot.status.phase === 'Bound' ? { ...rest, consumerRef, phase: 'Releasing' } : { ...rest, phase: 'Unavailable' }
+  noteSlot(await client.applyStatus(slots, slot, status, { signal }))
+  return true
+}

@@ -1,0 +1,70 @@
+import { finalizers, type Slot, slots } from '../../api/index.ts'
+import type { ReadObject } from '../../kube/port.ts'
+import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
+import { conditionIs, conditionOf } from '../shared/conditions.ts'
+import { writeStatus } from '../shared/write-status.ts'
+import type { Inventories } from './inventories.ts'
+import { type OrphanDependencies, releaseOrphan } from './orphan.ts'
+import { planSlot, type SlotFacts } from './plan.ts'
+
+export interface SlotDependencies extends OrphanDependencies {
+  readonly inventories: Inventories
+  readonly clock: Clock
+}
+
+/** Says whether a slot can be claimed, and guards it against deletion while it is held. */
+export class SlotReconciler implements Reconciler {
+  readonly name = 'slot'
+  readonly #dependencies: SlotDependencies
+
+  constructor(dependencies: SlotDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  async reconcile(key: string, { signal }: ReconcileContext): Promise<Result> {
+    const { caches, client, clock, noteSlot } = this.#dependencies
+    const slot = caches.slots.get(key)
+    if (!slot) return {}
+    const deleting = slot.metadata.deletionTimestamp !== undefined
+    const held = slot.status?.consumerRef !== undefined
+    const guarded = slot.metadata.finalizers?.includes(finalizers.inUse) ?? false
+    if (!deleting && !guarded) {
+      noteSlot(await client.setFinalizers(slots, slot, [finalizers.inUse], { signal }))
+      return { requeueAfter: 0 }
+    }
+    if (deleting && !held) {
+      // A compare-and-swap: a claim that comes in between keeps the slot.
+      if (guarded) await client.setFinalizers(slots, slot, [], { signal })
+      return {}
+    }
+    if (held && (await releaseOrphan(slot, this.#dependencies, signal))) return { requeueAfter: 0 }
+    const { phase, facts } = planSlot(await this.#observe(slot, signal))
+    const { consumerRef } = slot.status ?? {}
+    const now = new Date(clock.now()).toISOString()
+    noteSlot(await writeStatus(client, slots, slot, { phase, ...(consumerRef ? { consumerRef } : {}) }, facts, { now, signal }))
+    return {}
+  }
+
+  async #observe(slot: ReadObject<Slot>, signal: AbortSignal): Promise<SlotFacts> {
+    const { caches, inventories } = this.#dependencies
+    const hypervisor = caches.hypervisors.get(slot.spec.hypervisor)
+    const reachable = hypervisor !== undefined && conditionIs(hypervisor, 'Reachable', 'True')
+    const inventory = reachable ? await inventories.of(slot.spec.hypervisor, signal) : undefined
+    const consumer = slot.status?.consumerRef
+    const [holder] = consumer ? caches.virtualMachines.byIndex('uid', consumer.uid) : []
+    const instanceID = holder?.status?.instanceID ?? consumer?.uid
+    const occupants = (inventory ?? [])
+      .filter(({ tag, power }) => tag?.slot === slot.metadata.name && tag.instanceID !== instanceID && (power === 'Running' || power === 'Paused'))
+      .map(({ hostName }) => hostName)
+    const message = hypervisor && conditionOf(hypervisor, 'Ready')?.reason
+    return {
+      cordoned: slot.spec.scheduling === 'Cordoned',
+      deleting: slot.metadata.deletionTimestamp !== undefined,
+      phase: slot.status?.phase,
+      hypervisor: hypervisor === undefined ? 'Missing' : inventory ? 'Reachable' : 'Unreachable',
+      occupants,
+      ...(consumer ? { consumer: { uid: consumer.uid, name: `${consumer.namespace}/${consumer.name}` } } : {}),
+      ...(message === undefined ? {} : { hypervisorMessage: `hypervisor ${slot.spec.hypervisor}: ${message}` }),
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/** Performs one step through a port. What it changes is seen by the next pass; nothing is concluded from an answer. */
+import { slots, type SlotStatus, virtualMachines, finalizers } from '../../api/index.ts'
+import { BerthError, isBerthError } from '../../errors/index.ts'
+import { type Session, volumeNames } from '../../hypervisor/port.ts'
+import { keyOf } from '../../kube/port.ts'
+import { conditionIs } from '../shared/conditions.ts'
+import type { Dependencies, ShutdownRequests } from './dependencies.ts'
+import { machineSpec } from './machine.ts'
+import type { Step } from './model.ts'
+import type { View } from './view.ts'
+
+/** Record, MarkRunning, MarkHalted and ClearRecord have their whole effect in the status that the pass writes. */
+export async function act(
+  step: Step,
+  view: View,
+  dependencies: Dependencies,
+  shutdowns: ShutdownRequests,
+  signal: AbortSignal,
+): Promise<void> {
+  const { client, noteVirtualMachine, clock } = dependencies
+  const { vm, desired } = view
+  const { instanceID } = desired
+  const onHost = (work: (session: Session) => Promise<void>) => withSession(view, dependencies, work)
+  switch (step.do) {
+    case 'AddFinalizer':
+      return noteVirtualMachine(await client.setFinalizers(virtualMachines, vm, [finalizers.cleanup], { signal }))
+    case 'RemoveFinalizer':
+      await client.setFinalizers(virtualMachines, vm, [], { signal })
+      return
+    case 'Claim':
+      return claim(step.slot, view, dependencies, signal)
+    case 'Drain':
+      return moveSlot(step.slot, 'Releasing', view, dependencies, signal)
+    case 'Release':
+      return moveSlot(step.slot, 'Free', view, dependencies, signal)
+    case 'CreateDisk':
+      return onHost((session) => createDisk(session, view, dependencies, signal))
+    case 'Define':
+      return onHost((session) => define(session, step.slot, view, dependencies, signal))
+    case 'Start':
+      return onHost((session) => session.start(instanceID, { signal }))
+    case 'Park':
+      return onHost((session) => session.park(instanceID, { signal }))
+    case 'ShutDown':
+      shutdowns.asked(instanceID, clock.monotonic())
+      return onHost((session) => session.shutdown(instanceID, { signal }))
+    case 'PowerOff':
+      return onHost((session) => session.powerOff(instanceID, { signal }))
+    case 'Undefine':
+      return onHost((session) => session.undefine(instanceID, { signal }))
+    case 'DeleteVolume':
+      return onHost((session) => session.deleteVolume(instanceID, step.pool, step.volume, { signal }))
+  }
+}
+
+/** The T rule's bookkeeping: a call whose effect is unknown may arrive until T has passed. */
+async function withSession({ desired }: View, { hosts, settling }: Dependencies, work: (session: Session) => Promise<void>): Promise<void> {
+  const host = hosts.get(desired.hypervisor ?? '')
+  if (!host.connected) throw new BerthError(host.code, host.message)
+  settling.began(desired.instanceID)
+  try {
+    await work(host.session)
+    settling.resolved(desired.instanceID)
+  } catch (error) {
+    if (isBerthError(error) && error.class !== 'Ambiguous') settling.resolved(desired.instanceID)
+    else settling.unresolved(desired.instanceID)
+    throw error
+  }
+}
+
+/** The Slot as it was read is the lock: a compare-and-swap of its status. */
+async function claim(name: string, { vm, desired }: View, dependencies: Dependencies, signal: AbortSignal): Promise<void> {
+  const { caches, client, hosts, noteSlot } = dependencies
+  const slot = caches.slots.get(name)
+  if (slot?.status?.phase !== 'Free' || slot.status.consumerRef) throw new BerthError('Conflict', `slot ${name} is not free any more`)
+  const host = hosts.get(slot.spec.hypervisor)
+  if (!host.connected) throw new BerthError(host.code, host.message)
+  const running = (await host.session.list({ signal })).find(
+    ({ tag, power }) => tag?.slot === name && tag.instanceID !== desired.instanceID && (power === 'Running' || power === 'Paused'),
+  )
+  if (running) {
+    throw new BerthError('WaitingForSlot', `slot ${name}: the host runs ${running.hostName} under it`, { retryAfter: 10_000 })
+  }
+  const { namespace = '', uid, name: consumer } = vm.metadata
+  const now = new Date(dependencies.clock.now()).toISOString()
+  const status: SlotStatus = {
+    ...slot.status,
+    phase: 'Bound',
+    consumerRef: { namespace, name: consumer, uid, since: now },
+  }
+  noteSlot(await client.applyStatus(slots, slot, status, { signal }))
+}
+
+/** Bound → Releasing → Free, each a compare-and-swap on the Slot as read live in this pass. */
+async function moveSlot(
+  name: string,
+  phase: 'Releasing' | 'Free',
+  { vm }: View,
+  { client, noteSlot }: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const slot = await client.get(slots, { name }, { signal })
+  if (slot?.status?.consumerRef?.uid !== vm.metadata.uid) return
+  const { consumerRef, ...rest } = slot.status
+  const usable = slot.spec.scheduling !== 'Cordoned' && !conditionIs(slot, 'Occupied', 'True')
+  const status: SlotStatus =
+    phase === 'Releasing' ? { ...rest, consumerRef, phase } : { ...rest, phase: usable ? 'Free' : 'Unavailable' }
+  noteSlot(await client.applyStatus(slots, slot, status, { signal }))
+}
+
+async function createDisk(session: Session, view: View, { caches }: Dependencies, signal: AbortSignal): Promise<void> {
+  const { vm, desired, resolved } = view
+  const image = vm.status?.image
+  const pool = hostPoolOf(view, caches.storagePools)
+  if (!image || 'problem' in resolved.rootCapacity) throw new BerthError('WaitingForImage', `${keyOf(vm)}: the image is not known yet`)
+  const placed = await session.placedImage(pool, image.digest, { signal })
+  if (placed.state !== 'Complete') throw new BerthError('WaitingForImage', 'the image is not complete in the storage pool', { retryAfter: 5_000 })
+  await session.createDisk(
+    {
+      instanceID: desired.instanceID,
+      pool,
+      volume: volumeNames.disk(desired.instanceID, 'root'),
+      image: { digest: image.digest, format: image.format === 'QCOW2' ? 'qcow2' : 'raw' },
+      capacity: resolved.rootCapacity.value,
+    },
+    { signal },
+  )
+}
+
+async function define(session: Session, slot: string, view: View, { caches, cluster }: Dependencies, signal: AbortSignal): Promise<void> {
+  const hypervisor = view.desired.hypervisor ?? ''
+  const accelerator = caches.hypervisors.get(hypervisor)?.spec.libvirt.domainType
+  const machine = machineSpec(view.vm, view.resolved, {
+    cluster,
+    hypervisor,
+    slot,
+    pool: hostPoolOf(view, caches.storagePools),
+    userData: view.userData,
+    networks: caches.networks,
+    ...(accelerator === undefined ? {} : { accelerator }),
+  })
+  await session.define(machine, { signal })
+}
+
+/** Name on the host of the pool that the root disk is recorded in. */
+function hostPoolOf({ vm }: View, pools: Dependencies['caches']['storagePools']): string {
+  const recorded = vm.status?.disks?.find(({ name }) => name === 'root')?.storagePool
+  const pool = recorded === undefined ? undefined : pools.get(recorded)
+  if (!pool) throw new BerthError('StoragePoolNotFound', `StoragePool ${recorded} of the root disk does not exist`)
+  return pool.spec.poolName ?? pool.metadata.name
+}

@@ -1,0 +1,150 @@
+/** The conditions of a VirtualMachine (api.md §3), from what a pass saw. Pure. */
+import type { ErrorCode } from '../../errors/index.ts'
+import { volumeNames } from '../../hypervisor/port.ts'
+import type { ConditionFact } from '../../runtime/port.ts'
+import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
+import type { Problem, Step } from './model.ts'
+import { wantsToRun } from './plan.ts'
+import type { View } from './view.ts'
+
+/** Which condition a problem shows in; what is not listed concerns the power state. */
+const shownIn: Partial<Record<ErrorCode, string>> = {
+  WaitingForSlot: 'Placed',
+  NoHypervisorFits: 'Placed',
+  DisksElsewhere: 'Placed',
+  DependencyNotFound: 'Placed',
+  WaitingForImage: 'ImageReady',
+  ImageNotFound: 'ImageReady',
+  ImageFailed: 'ImageReady',
+  ArchitectureMismatch: 'ImageReady',
+  StoragePoolNotFound: 'DisksReady',
+  PoolNotFound: 'DisksReady',
+  PoolInactive: 'DisksReady',
+  StorageFull: 'DisksReady',
+  SmallerThanImage: 'DisksReady',
+  DiskMissing: 'DisksReady',
+  NetworkNotFound: 'NetworkReady',
+  SecretNotFound: 'BootstrapReady',
+  SecretKeyMissing: 'BootstrapReady',
+}
+
+export function conditionsOf(view: View, step: Step, problem: Problem | undefined): ConditionFact[] {
+  const facts = new Map<string, ConditionFact>()
+  const add = (fact: ConditionFact | undefined) => fact && facts.set(fact.type, fact)
+  add(placed(view))
+  add(imageReady(view))
+  add(disksReady(view))
+  add(networkReady(view))
+  add(bootstrapReady(view))
+  add(powerStateSynced(view, step))
+  add(agentConnected(view))
+  add(reachable(view))
+  if (problem) {
+    const type = shownIn[problem.code] ?? 'PowerStateSynced'
+    add(problem.code === 'HypervisorUnreachable' ? isUnknown(type, problem.code, problem.message) : isFalse(type, problem.code, problem.message))
+    if (problem.code === 'Vanished' || problem.code === 'Drifted') {
+      add(isTrue('Drifted', problem.code === 'Drifted' ? 'Changed' : problem.code, problem.message))
+    }
+    if (view.desired.deleting) add(isTrue('DeletionBlocked', problem.code, problem.message))
+  }
+  return [...summarize(ready(view, facts, problem)), ...facts.values()]
+}
+
+/** Conditions that Ready waits for, in the order in which they are reported. */
+const precedence = ['Placed', 'ImageReady', 'DisksReady', 'BootstrapReady', 'PowerStateSynced']
+
+function ready(view: View, facts: ReadonlyMap<string, ConditionFact>, problem: Problem | undefined): ConditionFact {
+  const { desired } = view
+  if (problem?.code === 'HypervisorUnreachable') return isUnknown('Ready', problem.code, problem.message)
+  if (desired.deleting) return isFalse('Ready', problem?.code ?? 'Deleting', problem?.message ?? 'the machine is being removed from its host')
+  if (problem) return isFalse('Ready', problem.code, problem.message)
+  const failing = precedence.map((type) => facts.get(type)).find((fact) => fact !== undefined && fact.status !== 'True')
+  if (failing) return { ...failing, type: 'Ready' }
+  if (desired.halted) return isTrue('Ready', 'GuestShutDown', 'the guest shut itself down: set powerState to Stopped and back to Running to start it')
+  return desired.powerState === 'Stopped'
+    ? isTrue('Ready', 'Stopped', 'the machine is off, as declared')
+    : isTrue('Ready', 'Running', 'the machine runs, as declared')
+}
+
+const recordedHost = ({ desired, observed }: View) =>
+  desired.hypervisor === undefined ? undefined : observed.hosts.get(desired.hypervisor)
+
+export const machineOf = (view: View) => {
+  const host = recordedHost(view)
+  return host?.reachable ? host.observation.machine : undefined
+}
+
+export const isRunning = (view: View): boolean => {
+  const power = machineOf(view)?.power
+  return power === 'Running' || power === 'Paused'
+}
+
+function placed({ desired }: View): ConditionFact | undefined {
+  const claim = desired.claims.find(({ slot }) => slot === desired.recordedSlot) ?? desired.claims[0]
+  if (claim) return isTrue('Placed', 'SlotBound', `slot ${claim.slot} on hypervisor ${claim.hypervisor}`)
+  return wantsToRun(desired) ? undefined : isTrue('Placed', 'NotNeeded', 'the machine is off and holds no slot')
+}
+
+function imageReady({ desired, resolved, observed }: View): ConditionFact | undefined {
+  if ('problem' in resolved.image || !(desired.diskMade || observed.imagePlaced)) return undefined
+  return isTrue('ImageReady', 'Available', `${resolved.image.value.kind} ${resolved.image.value.name}`)
+}
+
+function rootDiskSeen(view: View): boolean {
+  const host = recordedHost(view)
+  if (!host?.reachable) return view.desired.diskMade
+  return host.observation.volumes.some(({ name }) => name === volumeNames.disk(view.desired.instanceID, 'root'))
+}
+
+function disksReady(view: View): ConditionFact | undefined {
+  const { desired } = view
+  if (rootDiskSeen(view)) return isTrue('DisksReady', 'AllAttached', 'the root disk is made')
+  return desired.recordedSlot === undefined ? undefined : isFalse('DisksReady', 'Creating', 'the root disk is being made')
+}
+
+function networkReady(view: View): ConditionFact | undefined {
+  const { interfaces } = view.resolved
+  if ('problem' in interfaces) return undefined
+  if (interfaces.value.length === 0) return isTrue('NetworkReady', 'NoInterfaces', 'the machine has no network interface')
+  if (!isRunning(view)) return undefined
+  const found = view.interfaces.flatMap(({ addresses }) => addresses)[0]
+  return found
+    ? isTrue('NetworkReady', 'AddressKnown', `learnt from ${found.source}`)
+    : isFalse('NetworkReady', 'WaitingForAddress', 'the guest has not asked for an address yet')
+}
+
+const bootstrapReady = (view: View): ConditionFact | undefined =>
+  machineOf(view) && isTrue('BootstrapReady', 'Delivered', 'the data for first boot is on the seed disk')
+
+function powerStateSynced(view: View, step: Step): ConditionFact {
+  const { desired } = view
+  if (wantsToRun(desired)) {
+    const running = machineOf(view)?.power === 'Running' && (desired.runSeen || step.do === 'MarkRunning')
+    return running && desired.claims.every(({ phase }) => phase === 'Bound')
+      ? isTrue('PowerStateSynced', 'InSync', 'it runs, as declared')
+      : isFalse('PowerStateSynced', 'Starting', startingMessage(view, step))
+  }
+  if (desired.claims.length > 0 || desired.recordedSlot !== undefined || isRunning(view)) {
+    return isFalse('PowerStateSynced', 'Stopping', step.do === 'AwaitShutdown' ? 'the guest was asked to shut down' : 'the machine is being stopped')
+  }
+  return desired.halted
+    ? isTrue('PowerStateSynced', 'GuestShutDown', 'the guest shut itself down')
+    : isTrue('PowerStateSynced', 'InSync', 'it is off, as declared')
+}
+
+/** Coarse on purpose: each other message is a write to the API server. */
+const startingMessage = (view: View, step: Step): string =>
+  step.do === 'MarkHalted' ? 'the guest shut itself down' : view.desired.claims.length === 0 ? 'it waits for a slot' : 'it is being made and started'
+
+const agentConnected = (view: View): ConditionFact | undefined =>
+  view.interfaces.some(({ addresses }) => addresses.some(({ source }) => source === 'Agent'))
+    ? isTrue('GuestAgentConnected', 'Connected', 'the guest agent answers')
+    : undefined
+
+function reachable(view: View): ConditionFact | undefined {
+  const host = recordedHost(view)
+  if (!host) return undefined
+  return host.reachable
+    ? isTrue('HypervisorReachable', 'Connected', `hypervisor ${view.desired.hypervisor}`)
+    : isFalse('HypervisorReachable', 'HypervisorUnreachable', host.message)
+}

@@ -1,0 +1,65 @@
+/** The definition that a host is given, from what was resolved. Pure. */
+import type { Network, VirtualMachine } from '../../api/index.ts'
+import { BerthError } from '../../errors/index.ts'
+import { type InterfaceSpec, type MachineSpec, type Tag, volumeNames } from '../../hypervisor/port.ts'
+import type { Cache, ReadObject } from '../../kube/port.ts'
+import { instanceIDOf, type Resolved, type ResolvedInterface } from './resolve.ts'
+import { attachmentOn } from '../shared/attachment.ts'
+import { bootstrapOf, seedFiles } from './seed.ts'
+
+export interface MachineContext {
+  readonly cluster: string
+  readonly hypervisor: string
+  readonly slot: string
+  readonly accelerator?: 'KVM' | 'QEMU'
+  /** Name on the host of the pool that the root disk is in. */
+  readonly pool: string
+  readonly userData: string | undefined
+  readonly networks: Cache<Network>
+}
+
+export function machineSpec(vm: ReadObject<VirtualMachine>, resolved: Resolved, context: MachineContext): MachineSpec {
+  const { size, image, interfaces } = resolved
+  if ('problem' in size) throw new BerthError(size.problem.code, size.problem.message)
+  if ('problem' in image) throw new BerthError(image.problem.code, image.problem.message)
+  if ('problem' in interfaces) throw new BerthError(interfaces.problem.code, interfaces.problem.message)
+  const instanceID = instanceIDOf(vm)
+  const { pool } = context
+  return {
+    tag: tagOf(vm, context),
+    hostName: `${vm.metadata.namespace}_${vm.metadata.name}`,
+    cpus: size.value.cpus,
+    memory: size.value.memory,
+    architecture: image.value.architecture,
+    ...(context.accelerator === undefined ? {} : { accelerator: context.accelerator }),
+    disks: [{ name: 'root', pool, volume: volumeNames.disk(instanceID, 'root') }],
+    seed: {
+      pool,
+      volume: volumeNames.seed(instanceID),
+      // First boot reads it once; the Secret behind it may be gone by the next start.
+      ...(vm.status?.firstBootTime === undefined ? { files: seedFiles(bootstrapOf(vm, instanceID, context.userData)) } : {}),
+    },
+    interfaces: interfaces.value.map((wanted) => interfaceSpec(wanted, context)),
+  }
+}
+
+export function tagOf(vm: ReadObject<VirtualMachine>, { cluster, slot }: Pick<MachineContext, 'cluster' | 'slot'>): Tag {
+  return {
+    schema: 1,
+    cluster,
+    namespace: vm.metadata.namespace ?? '',
+    name: vm.metadata.name,
+    uid: vm.metadata.uid,
+    instanceID: instanceIDOf(vm),
+    // Owners come with admission; until then nobody is named.
+    owner: '',
+    slot,
+  }
+}
+
+function interfaceSpec(wanted: ResolvedInterface, { hypervisor, networks }: MachineContext): InterfaceSpec {
+  const network = networks.get(wanted.network)
+  const attachment = network && attachmentOn(network, hypervisor)
+  if (!attachment) throw new BerthError('NetworkNotFound', `Network ${wanted.network} is not on hypervisor ${hypervisor}`)
+  return { name: wanted.name, macAddress: wanted.macAddress, attachment }
+}

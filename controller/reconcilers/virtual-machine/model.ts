@@ -1,0 +1,109 @@
+/**
+ * What the planner of a VirtualMachine decides on. Facts only: no clocks, no objects of Kubernetes or of a host, so
+ * that tables and exhaustive exploration can enumerate them.
+ */
+import type { ErrorCode } from '../../errors/index.ts'
+import type { MachineObservation } from '../../hypervisor/port.ts'
+import type { Decision } from '../../placement/index.ts'
+
+/** A Slot whose claim names this machine. */
+export interface Claim {
+  readonly slot: string
+  readonly hypervisor: string
+  readonly phase: 'Bound' | 'Releasing'
+  /** The host runs another machine under this slot's tag. */
+  readonly occupied: boolean
+}
+
+/** What the API says: from the cache, or read live (see `needsLiveRead`). */
+export interface Desired {
+  readonly instanceID: string
+  readonly finalizer: boolean
+  readonly deleting: boolean
+  readonly powerState: 'Running' | 'Stopped'
+  readonly shutdownMode: 'TrySoft' | 'Soft' | 'Hard'
+  readonly claims: readonly Claim[]
+  /** status.slot: the claim that effects on a host are done under. */
+  readonly recordedSlot?: string
+  /** status.hypervisor: sticky, since the disks are there. */
+  readonly hypervisor?: string
+  /** status.startTime: a run was seen under the recorded claim. */
+  readonly runSeen: boolean
+  /** The guest shut itself down, and the user has not spoken since. */
+  readonly halted: boolean
+  /** The root disk was seen to be made. */
+  readonly diskMade: boolean
+  /** Disks that outlive the machine. */
+  readonly retainedDisks: readonly string[]
+}
+
+export interface Problem {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+/** A host as this pass saw it, after the API was read. */
+export type HostObservation = { readonly reachable: true; readonly observation: MachineObservation } | { readonly reachable: false; readonly message: string }
+
+export interface Observed {
+  /** By hypervisor: the recorded one, and those of all claims. */
+  readonly hosts: ReadonlyMap<string, HostObservation>
+  /** What keeps the machine from being placed or built: unknown size, image not ready, Secret missing … */
+  readonly problem?: Problem
+  /** Where it may go; decided only while it wants a slot and has none. */
+  readonly placement?: Decision
+  /** StoragePool of the root disk on the claimed hypervisor: the recorded one, else the one to record. */
+  readonly rootPool?: string
+  /** The image is complete in the pool that the root disk is recorded in. */
+  readonly imagePlaced: boolean
+  /** No call for this machine can still be on its way (the T rule). */
+  readonly settled: boolean
+  readonly shutdown: {
+    /** The guest was asked lately: give it time. */
+    readonly askedLately: boolean
+    readonly timedOut: boolean
+  }
+}
+
+export type Step =
+  | { readonly do: 'AddFinalizer' }
+  | { readonly do: 'Claim'; readonly slot: string }
+  | { readonly do: 'Record'; readonly slot: string; readonly hypervisor: string; readonly pool: string }
+  | { readonly do: 'CreateDisk' }
+  | { readonly do: 'Define'; readonly slot: string }
+  | { readonly do: 'Start' }
+  | { readonly do: 'MarkRunning' }
+  | { readonly do: 'MarkHalted' }
+  | { readonly do: 'Drain'; readonly slot: string }
+  | { readonly do: 'Park' }
+  | { readonly do: 'ShutDown' }
+  | { readonly do: 'PowerOff' }
+  | { readonly do: 'ClearRecord' }
+  | { readonly do: 'Release'; readonly slot: string }
+  | { readonly do: 'Undefine' }
+  | { readonly do: 'DeleteVolume'; readonly pool: string; readonly volume: string }
+  | { readonly do: 'RemoveFinalizer' }
+  | { readonly do: 'Wait'; readonly problem: Problem }
+  /** The guest was asked to shut down, and has time left. */
+  | { readonly do: 'AwaitShutdown' }
+  /** A call may still be on its way: wait until it cannot. */
+  | { readonly do: 'AwaitSettled' }
+  | { readonly do: 'Nothing' }
+
+/**
+ * Steps that are decided anew on live reads of the VirtualMachine and its Slots, with the host observed after them
+ * (claim protocol: docs/decisions/0005-claim-protocol.md). The others are compare-and-swaps of what was read, so that a
+ * stale decision is void.
+ */
+const cachedSteps: ReadonlySet<Step['do']> = new Set([
+  'AddFinalizer',
+  'Claim',
+  'Record',
+  'MarkRunning',
+  'MarkHalted',
+  'Wait',
+  'AwaitShutdown',
+  'AwaitSettled',
+  'Nothing',
+])
+export const needsLiveRead = (step: Step): boolean => !cachedSteps.has(step.do)

@@ -1,0 +1,175 @@
+/** Reads everything that a pass needs, once: the API first (cache, or live), then the host, live. Changes nothing. */
+import { parseDuration, type Slot, slots, type VirtualMachine, virtualMachines } from '../../api/index.ts'
+import { toBerthError } from '../../errors/index.ts'
+import type { ReadObject } from '../../kube/port.ts'
+import { secrets } from '../../kube/resources.ts'
+import { choosePool, place } from '../../placement/index.ts'
+import type { Dependencies, ShutdownRequests } from './dependencies.ts'
+import { desiredOf } from './desired.ts'
+import type { Desired, HostObservation, Observed, Problem } from './model.ts'
+import { poolOffers, slotOffers } from './offers.ts'
+import { wantsToRun } from './plan.ts'
+import { demandOf, type Resolved, resolve, rootDisk } from './resolve.ts'
+import type { View } from './view.ts'
+
+/** The longest that libvirt itself waits for a job on a domain (QEMU_JOB_WAIT_TIME); part of the T rule. */
+const hostJobWait = 30_000
+const defaultCallTimeout = 30_000
+/** A guest that is still booting does not hear the power button: it is asked again after so long. */
+const askAgainAfter = 10_000
+
+export interface Source {
+  readonly vm: ReadObject<VirtualMachine>
+  readonly claimed: readonly Slot[]
+}
+
+/** As the caches have it. */
+export function fromCache(vm: ReadObject<VirtualMachine>, { caches }: Dependencies): Source {
+  return { vm, claimed: caches.slots.byIndex('consumer', vm.metadata.uid) }
+}
+
+/** Live: the machine, and the Slots that it holds or has recorded. Undefined: it is gone, or another of its name is there. */
+export async function readLive(source: Source, { client }: Dependencies, signal: AbortSignal): Promise<Source | undefined> {
+  const { namespace, name, uid } = source.vm.metadata
+  const vm = await client.get(virtualMachines, { ...(namespace === undefined ? {} : { namespace }), name }, { signal })
+  if (vm?.metadata.uid !== uid) return undefined
+  const names = new Set(source.claimed.map((slot) => slot.metadata.name))
+  if (vm.status?.slot !== undefined) names.add(vm.status.slot)
+  const found = await Promise.all([...names].map((slot) => client.get(slots, { name: slot }, { signal })))
+  return { vm, claimed: found.filter((slot) => slot !== undefined) }
+}
+
+export async function observe(
+  { vm, claimed }: Source,
+  dependencies: Dependencies,
+  shutdowns: ShutdownRequests,
+  signal: AbortSignal,
+): Promise<View> {
+  const { caches, hosts } = dependencies
+  const desired = desiredOf(vm, claimed)
+  const resolved = resolve(vm, caches)
+  const observations = await observeHosts(desired, dependencies, signal)
+  const secret = await readUserData(vm, desired, dependencies, signal)
+  const problem = resolved.problem ?? secret.problem
+  const host = desired.hypervisor === undefined ? undefined : hosts.get(desired.hypervisor)
+  const callTimeout = host?.connected ? host.callTimeout : defaultCallTimeout
+  const settleTime = callTimeout + hostJobWait
+  const rootPool = rootPoolOf(vm, desired, dependencies)
+  const placement = placementOf(vm, desired, resolved, problem, dependencies)
+  const observed: Observed = {
+    hosts: observations,
+    ...(problem === undefined ? {} : { problem }),
+    ...(placement === undefined ? {} : { placement }),
+    ...(rootPool === undefined ? {} : { rootPool }),
+    imagePlaced: placementState(vm, dependencies)?.state === 'Ready',
+    settled: dependencies.settling.settled(desired.instanceID, vm.metadata.uid, settleTime),
+    shutdown: shutdownFacts(vm, desired, shutdowns, dependencies),
+  }
+  const placingPercent = placementState(vm, dependencies)?.percent
+  return {
+    vm,
+    resolved,
+    desired,
+    observed,
+    interfaces: await readInterfaces(desired, observed, dependencies, signal),
+    settlesIn: dependencies.settling.waitFor(desired.instanceID, vm.metadata.uid, settleTime),
+    ...(host?.connected ? { hostName: host.session.information.hostName } : {}),
+    ...(placingPercent === undefined ? {} : { placingPercent }),
+    ...(secret.value === undefined ? {} : { userData: secret.value }),
+  }
+}
+
+/** The recorded host, and those of all claims: each must be seen before its slot is given back. */
+async function observeHosts(desired: Desired, { hosts }: Dependencies, signal: AbortSignal): Promise<Map<string, HostObservation>> {
+  const names = new Set(desired.claims.map(({ hypervisor }) => hypervisor))
+  if (desired.hypervisor !== undefined) names.add(desired.hypervisor)
+  const entries = [...names].map(async (name): Promise<[string, HostObservation]> => {
+    const host = hosts.get(name)
+    if (!host.connected) return [name, { reachable: false, message: host.message }]
+    try {
+      return [name, { reachable: true, observation: await host.session.observe(desired.instanceID, { signal }) }]
+    } catch (error) {
+      const { class: errorClass, message } = toBerthError(error)
+      if (errorClass === 'Terminal') throw error
+      return [name, { reachable: false, message: `hypervisor ${name}: ${message}` }]
+    }
+  })
+  return new Map(await Promise.all(entries))
+}
+
+/** Where it may go; asked only while it wants a slot and has none. */
+function placementOf(
+  vm: ReadObject<VirtualMachine>,
+  desired: Desired,
+  resolved: Resolved,
+  problem: Problem | undefined,
+  { caches }: Dependencies,
+): Observed['placement'] {
+  if (!wantsToRun(desired) || desired.claims.length > 0 || problem) return undefined
+  const demand = demandOf(vm, resolved)
+  if (!demand) return undefined
+  const waiting = caches.virtualMachines.list().flatMap((other) => {
+    const holds = other.status?.slot !== undefined || caches.slots.byIndex('consumer', other.metadata.uid).length > 0
+    if (holds || !wantsToRun(desiredOf(other, []))) return []
+    return demandOf(other, resolve(other, caches)) ?? []
+  })
+  return place(demand, waiting, slotOffers(caches))
+}
+
+/** StoragePool of the root disk: the recorded one, else the best on the hypervisor that is claimed. */
+function rootPoolOf(vm: ReadObject<VirtualMachine>, desired: Desired, { caches }: Dependencies): string | undefined {
+  const recorded = vm.status?.disks?.find(({ name }) => name === 'root')?.storagePool
+  const hypervisor = desired.hypervisor ?? desired.claims[0]?.hypervisor
+  if (recorded !== undefined || hypervisor === undefined) return recorded
+  const named = rootDisk(vm)?.storagePool
+  return choosePool(named === undefined ? {} : { pool: named }, poolOffers(hypervisor, caches))?.name
+}
+
+/** What the image says of the recorded pool. A hint: before a disk is made, the completion marker is read live. */
+function placementState(vm: ReadObject<VirtualMachine>, { caches }: Dependencies) {
+  const { image, disks } = vm.status ?? {}
+  if (!image) return undefined
+  const pool = disks?.find(({ name }) => name === 'root')?.storagePool
+  const object =
+    image.kind === 'Image' ? caches.images.get(`${vm.metadata.namespace}/${image.name}`) : caches.clusterImages.get(image.name)
+  return object?.status?.placements?.find(({ storagePool, digest }) => storagePool === pool && digest === image.digest)
+}
+
+function shutdownFacts(vm: VirtualMachine, { instanceID }: Desired, shutdowns: ShutdownRequests, { clock }: Dependencies) {
+  const since = shutdowns.since(instanceID, clock.monotonic())
+  const timeout = parseDuration(vm.spec.shutdownTimeout ?? '5m')
+  return { askedLately: since !== undefined && since.last < askAgainAfter, timedOut: since !== undefined && since.first >= timeout }
+}
+
+async function readInterfaces(desired: Desired, observed: Observed, { hosts }: Dependencies, signal: AbortSignal) {
+  if (desired.hypervisor === undefined) return []
+  const seen = observed.hosts.get(desired.hypervisor)
+  const host = hosts.get(desired.hypervisor)
+  if (!seen?.reachable || !host.connected || seen.observation.machine?.power !== 'Running') return []
+  try {
+    return await host.session.interfaces(desired.instanceID, { signal })
+  } catch {
+    // An address is told when it is known: not to know it stops nothing.
+    return []
+  }
+}
+
+/** The user's own user data; from a Secret of the namespace only until the guest has read it. */
+async function readUserData(
+  vm: VirtualMachine,
+  desired: Desired,
+  { client }: Dependencies,
+  signal: AbortSignal,
+): Promise<{ readonly value?: string; readonly problem?: Problem }> {
+  const { userData, userDataSecretRef } = vm.spec.bootstrap?.cloudInit ?? {}
+  if (userData !== undefined) return { value: userData }
+  if (!userDataSecretRef || !wantsToRun(desired) || vm.status?.firstBootTime !== undefined) return {}
+  const { namespace } = vm.metadata
+  const { name, key } = userDataSecretRef
+  const field = 'spec.bootstrap.cloudInit.userDataSecretRef'
+  const secret = await client.get(secrets, { ...(namespace === undefined ? {} : { namespace }), name }, { signal })
+  if (!secret) return { problem: { code: 'SecretNotFound', message: `${field}: there is no Secret ${name} in namespace ${namespace}` } }
+  const encoded = secret.data?.[key]
+  if (encoded === undefined) return { problem: { code: 'SecretKeyMissing', message: `${field}: Secret ${name} has no key ${key}` } }
+  return { value: Buffer.from(encoded, 'base64').toString('utf8') }
+}

@@ -1,0 +1,161 @@
+/**
+ * The claim protocol as a pure function: what is desired and what was observed give the next step, one at a time.
+ * The first line that applies is done, and nothing else; the next pass observes again. So an ambiguous answer, a crash
+ * and a deposed leader are one case. docs/decisions/0005-claim-protocol.md tells why each line stands where it does.
+ */
+import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
+import type { Claim, Desired, Observed, Problem, Step } from './model.ts'
+
+const wait = (code: Problem['code'], message: string): Step => ({ do: 'Wait', problem: { code, message } })
+
+export function plan(desired: Desired, observed: Observed): Step {
+  if (desired.deleting) return planDeletion(desired, observed)
+  if (!desired.finalizer) return { do: 'AddFinalizer' }
+  const surplus = planSurplusClaim(desired, observed)
+  if (surplus) return surplus
+  const releasing = desired.claims.some(({ phase }) => phase === 'Releasing')
+  if (!wantsToRun(desired) || releasing) return planStop(desired, observed)
+  return desired.claims.length === 0 ? planClaim(desired, observed) : planRun(desired, observed)
+}
+
+/** Whether it is to run: declared so, and not off by its guest's own wish. */
+export const wantsToRun = (desired: Desired): boolean => !desired.deleting && desired.powerState === 'Running' && !desired.halted
+
+const startable = (machine: ObservedMachine | undefined): boolean => machine !== undefined && !machine.parked
+const isOff = (machine: ObservedMachine): boolean => machine.power === 'Stopped' || machine.power === 'Suspended'
+const runs = (machine: ObservedMachine | undefined): machine is ObservedMachine => machine !== undefined && !isOff(machine)
+
+/** The recorded host as observed; undefined while none is recorded. A step to wait where it cannot be seen or is not ours. */
+function lookAtHost(desired: Desired, observed: Observed): MachineObservation | Step | undefined {
+  if (desired.hypervisor === undefined) return undefined
+  const host = observed.hosts.get(desired.hypervisor)
+  if (!host?.reachable) {
+    return wait('HypervisorUnreachable', host?.message ?? `hypervisor ${desired.hypervisor} was not observed`)
+  }
+  if (host.observation.foreign !== undefined) return wait('ForeignObject', host.observation.foreign)
+  return host.observation
+}
+const isStep = (seen: MachineObservation | Step | undefined): seen is Step => seen !== undefined && 'do' in seen
+
+/** Deletion has no way back: stop, undefine, release, delete what is not retained, and let go when nothing can be on its way. */
+function planDeletion(desired: Desired, observed: Observed): Step {
+  if (!desired.finalizer) return { do: 'Nothing' }
+  const seen = lookAtHost(desired, observed)
+  if (isStep(seen)) return seen
+  if (seen?.machine) return runs(seen.machine) ? planPowerOff(desired, observed, seen.machine) : { do: 'Undefine' }
+  for (const claim of desired.claims) {
+    const step = giveBack(claim, desired, observed)
+    if (step) return step
+  }
+  const retained = new Set(desired.retainedDisks.map((disk) => volumeNames.disk(desired.instanceID, disk)))
+  const volume = seen?.volumes.find(({ name }) => !retained.has(name))
+  if (volume) return { do: 'DeleteVolume', pool: volume.pool, volume: volume.name }
+  // A call that is late could still make a volume or a definition, and nobody would be left to remove it.
+  return observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' }
+}
+
+/** A claim beside the recorded one, or away from the disks: a late success of an earlier attempt. It is drained. */
+function planSurplusClaim(desired: Desired, observed: Observed): Step | undefined {
+  const recorded = desired.claims.some(({ slot }) => slot === desired.recordedSlot)
+  const surplus = desired.claims.find(({ slot, hypervisor }) =>
+    recorded ? slot !== desired.recordedSlot : desired.hypervisor !== undefined && hypervisor !== desired.hypervisor,
+  )
+  return surplus && (surplus.phase === 'Bound' ? { do: 'Drain', slot: surplus.slot } : giveBack(surplus, desired, observed))
+}
+
+/** Drain, park, stop, clear, release: a stop that has begun is finished, even if it is wanted to run again meanwhile. */
+function planStop(desired: Desired, observed: Observed): Step {
+  const seen = lookAtHost(desired, observed)
+  if (isStep(seen)) return desired.claims.length === 0 && desired.recordedSlot === undefined ? { do: 'Nothing' } : seen
+  const bound = desired.claims.find(({ phase }) => phase === 'Bound')
+  if (bound) return { do: 'Drain', slot: bound.slot }
+  const machine = seen?.machine
+  // Parked first: then off means fenced at once, however late a start arrives. A transient machine has no definition to
+  // park: it vanishes when it stops.
+  if (machine && startable(machine) && !machine.transient) return { do: 'Park' }
+  if (runs(machine)) return planPowerOff(desired, observed, machine)
+  if (desired.recordedSlot !== undefined) return { do: 'ClearRecord' }
+  for (const claim of desired.claims) {
+    const step = giveBack(claim, desired, observed)
+    if (step) return step
+  }
+  return { do: 'Nothing' }
+}
+
+function planPowerOff(desired: Desired, observed: Observed, machine: ObservedMachine): Step {
+  const { askedLately, timedOut } = observed.shutdown
+  if (desired.shutdownMode === 'Hard') return { do: 'PowerOff' }
+  if (desired.shutdownMode === 'TrySoft' && (timedOut || machine.power === 'Paused')) return { do: 'PowerOff' }
+  if (timedOut) {
+    return wait('GuestRefusesShutdown', 'the guest did not shut down within shutdownTimeout: shut it down inside, or set shutdownMode to TrySoft or Hard')
+  }
+  return askedLately ? { do: 'AwaitShutdown' } : { do: 'ShutDown' }
+}
+
+/** A slot is given back when it is Releasing and its host was seen to hold nothing of ours that runs or could be started. */
+function giveBack(claim: Claim, desired: Desired, observed: Observed): Step | undefined {
+  const host = observed.hosts.get(claim.hypervisor)
+  if (!host?.reachable) return wait('HypervisorUnreachable', host?.message ?? `hypervisor ${claim.hypervisor} was not observed`)
+  const machine = host.observation.machine
+  const underThisClaim = machine !== undefined && (machine.tag.slot === claim.slot || desired.claims.length === 1)
+  if (underThisClaim && (runs(machine) || startable(machine))) return undefined
+  return observed.settled ? { do: 'Release', slot: claim.slot } : { do: 'AwaitSettled' }
+}
+
+/** No claim is held: close what a late call may have opened, then claim. */
+function planClaim(desired: Desired, observed: Observed): Step {
+  const seen = lookAtHost(desired, observed)
+  if (isStep(seen)) return seen
+  const machine = seen?.machine
+  if (desired.recordedSlot !== undefined) {
+    if (machine && startable(machine) && !machine.transient) return { do: 'Park' }
+    return runs(machine) ? planPowerOff(desired, observed, machine) : { do: 'ClearRecord' }
+  }
+  if (runs(machine)) {
+    return wait('ForeignObject', `it runs on ${desired.hypervisor} under slot ${machine.tag.slot} without a claim: stop it there, or restore the slot's claim`)
+  }
+  if (startable(machine)) return { do: 'Park' }
+  if (observed.problem) return { do: 'Wait', problem: observed.problem }
+  const placement = observed.placement
+  if (!placement) return { do: 'Nothing' }
+  if (placement.kind === 'Wait') return wait(placement.reason, placement.message)
+  return { do: 'Claim', slot: placement.slot }
+}
+
+function planRecord(claim: Claim | undefined, { rootPool }: Observed): Step {
+  if (!claim) return { do: 'Nothing' }
+  if (rootPool === undefined) return wait('StoragePoolNotFound', `no StoragePool on ${claim.hypervisor} is ready for the root disk`)
+  return { do: 'Record', slot: claim.slot, hypervisor: claim.hypervisor, pool: rootPool }
+}
+
+/** A claim is held and it is to run: record, disk, definition, start. */
+function planRun(desired: Desired, observed: Observed): Step {
+  const claim = desired.claims.find(({ slot }) => slot === desired.recordedSlot)
+  // Before any effect on a host, or two claims become two hosts.
+  if (!claim || desired.hypervisor === undefined) return planRecord(claim ?? desired.claims[0], observed)
+  const seen = lookAtHost(desired, observed)
+  if (isStep(seen)) return seen
+  if (!seen) return { do: 'Nothing' }
+  if (claim.occupied) return wait('ForeignObject', `the host runs another machine under slot ${claim.slot}: nothing is touched, a person must look`)
+  const { machine } = seen
+  if (desired.runSeen && !machine) {
+    return wait('Vanished', `the machine is gone from ${desired.hypervisor}; it is not made anew: delete this object and apply it again`)
+  }
+  if (!seen.volumes.some(({ name }) => name === volumeNames.disk(desired.instanceID, 'root'))) {
+    if (desired.diskMade) return wait('DiskMissing', 'the root disk is gone from the host; it is never made anew by itself')
+    if (observed.problem) return { do: 'Wait', problem: observed.problem }
+    if (!observed.imagePlaced) return wait('WaitingForImage', 'the image is being placed in the storage pool')
+    return { do: 'CreateDisk' }
+  }
+  if (!machine || machine.parked || machine.transient || machine.tag.slot !== claim.slot) {
+    if (observed.problem) return { do: 'Wait', problem: observed.problem }
+    return { do: 'Define', slot: claim.slot }
+  }
+  if (machine.power === 'Running') return desired.runSeen ? { do: 'Nothing' } : { do: 'MarkRunning' }
+  if (machine.power === 'Paused') {
+    return wait('Drifted', 'the machine is paused by something on the host: resume it there, or stop and start it here')
+  }
+  // "Shut down by the guest" may be our own stop of an earlier run: only a run seen under this claim makes it a wish.
+  if (machine.stopReason === 'Guest' && desired.runSeen) return { do: 'MarkHalted' }
+  return { do: 'Start' }
+}

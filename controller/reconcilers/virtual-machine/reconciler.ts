@@ -1,0 +1,125 @@
+import { virtualMachines } from '../../api/index.ts'
+import { BerthError, toBerthError } from '../../errors/index.ts'
+
+import { sameStatus } from '../../runtime/conditions.ts'
+import type { ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
+import { act } from './act.ts'
+import { type Dependencies, ShutdownRequests } from './dependencies.ts'
+import { eventOfProblem, eventOfStep } from './history.ts'
+import { needsLiveRead, type Problem, type Step } from './model.ts'
+import { fromCache, observe, readLive } from './observe.ts'
+import { plan } from './plan.ts'
+import { statusOf } from './status.ts'
+import type { View } from './view.ts'
+
+/** What no watch tells is looked for so often while something waits for it. */
+const lookAgainAfter = 60_000
+/** What a person mends on the host is told by no watch. */
+const retried = (failure: BerthError): BerthError =>
+  failure.class === 'Terminal' && failure.retryAfter === undefined
+    ? new BerthError(failure.code, failure.message, { cause: failure, retryAfter: 5 * lookAgainAfter })
+    : failure
+
+/**
+ * Brings one machine to what its object declares, a step a pass.
+ *
+ * Guarantees: at most one effect a pass; what destroys or starts anything is decided on live reads, API first, then
+ * host; the status is written once a pass, only if it changed, and only over the version that it was computed from.
+ * Assumption: one pass per key at a time (the queue sees to it).
+ */
+export class VirtualMachineReconciler implements Reconciler {
+  readonly name = 'virtualmachine'
+  readonly #dependencies: Dependencies
+  readonly #shutdowns = new ShutdownRequests()
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies
+  }
+
+  async reconcile(key: string, { signal, log }: ReconcileContext): Promise<Result> {
+    const vm = this.#dependencies.caches.virtualMachines.get(key)
+    if (!vm) return {}
+    if (vm.metadata.annotations?.['berth.dev/paused'] === 'true') return {}
+    const decided = await this.#decide(key, signal)
+    if (!decided) return { requeueAfter: 1_000 }
+    const { view, step } = decided
+    let failure: BerthError | undefined
+    try {
+      await act(step, view, this.#dependencies, this.#shutdowns, signal)
+    } catch (error) {
+      failure = toBerthError(error)
+    }
+    if (failure?.class === 'Conflict' || failure?.code === 'NotLeader') throw failure
+    log.debug({ step: step.do, failure: failure?.code }, 'pass')
+    const problem: Problem | undefined = failure ?? (step.do === 'Wait' ? step.problem : undefined)
+    await this.#writeStatus(view, step, problem, signal)
+    this.#tell(view, step, problem, failure)
+    if (failure) throw retried(failure)
+    return this.#next(view, step)
+  }
+
+  /** The step to take. What needs it is decided anew on live reads; undefined: the object is gone. */
+  async #decide(key: string, signal: AbortSignal): Promise<{ view: View; step: Step } | undefined> {
+    const cached = this.#dependencies.caches.virtualMachines.get(key)
+    if (!cached) return undefined
+    const source = fromCache(cached, this.#dependencies)
+    const view = await observe(source, this.#dependencies, this.#shutdowns, signal)
+    const step = plan(view.desired, view.observed)
+    if (!needsLiveRead(step)) return { view, step }
+    const live = await readLive(source, this.#dependencies, signal)
+    if (!live) return undefined
+    const liveView = await observe(live, this.#dependencies, this.#shutdowns, signal)
+    return { view: liveView, step: plan(liveView.desired, liveView.observed) }
+  }
+
+  async #writeStatus(view: View, step: Step, problem: Problem | undefined, signal: AbortSignal): Promise<void> {
+    // These write the object itself; its status follows in the next pass, on what was written.
+    if (step.do === 'AddFinalizer' || step.do === 'RemoveFinalizer') return
+    const { client, clock, noteVirtualMachine } = this.#dependencies
+    const status = statusOf(view, step, problem, new Date(clock.now()).toISOString())
+    if (sameStatus(view.vm.status, status)) return
+    noteVirtualMachine(await client.applyStatus(virtualMachines, view.vm, status, { signal }))
+  }
+
+  #tell(view: View, step: Step, problem: Problem | undefined, failure: BerthError | undefined): void {
+    const event = failure ? undefined : eventOfStep(step, view)
+    const trouble = problem && eventOfProblem(problem, step, view.vm)
+    for (const record of [event, trouble]) if (record) this.#dependencies.recorder.record(record)
+  }
+
+  /** An effect is looked at right away; what waits is woken by a change, and looked at again in case none is told. */
+  #next(view: View, step: Step): Result {
+    const { instanceID } = view.desired
+    switch (step.do) {
+      case 'Wait':
+        return { requeueAfter: lookAgainAfter }
+      case 'AwaitSettled':
+        return { requeueAfter: view.settlesIn + 10 }
+      case 'AwaitShutdown':
+        return { requeueAfter: 2_000 }
+      case 'ShutDown':
+        return { requeueAfter: 1_000 }
+      case 'RemoveFinalizer':
+        this.#shutdowns.forget(instanceID)
+        this.#dependencies.settling.forget(instanceID)
+        return {}
+      case 'ClearRecord':
+        this.#shutdowns.forget(instanceID)
+        return { requeueAfter: 0 }
+      case 'Nothing':
+        return this.#awaitAddress(view)
+      default:
+        return { requeueAfter: 0 }
+    }
+  }
+
+  /** No host tells when a guest gets its address: it is looked up often at first, then ever less, for ten minutes. */
+  #awaitAddress({ vm, desired, interfaces, resolved }: View): Result {
+    const waiting = desired.runSeen && 'value' in resolved.interfaces && resolved.interfaces.value.length > 0
+    if (!waiting || interfaces.some(({ addresses }) => addresses.length > 0)) return {}
+    const started = Date.parse(vm.status?.startTime ?? '')
+    const age = this.#dependencies.clock.now() - started
+    return age > 600_000 ? {} : { requeueAfter: Math.max(age / 10, 500) }
+  }
+}
+

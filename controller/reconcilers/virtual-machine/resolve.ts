@@ -1,0 +1,188 @@
+/** What a VirtualMachine's spec means, given the objects that it names. Pure over the caches. */
+import { createHash } from 'node:crypto'
+import { parseBytes, type VirtualMachine, type VirtualMachineStatus } from '../../api/index.ts'
+import type { ReadObject } from '../../kube/port.ts'
+import type { Demand } from '../../placement/index.ts'
+import type { Caches } from '../shared/caches.ts'
+import type { Problem } from './model.ts'
+
+export interface ResolvedSize {
+  readonly kind?: 'VirtualMachineSize'
+  readonly name?: string
+  readonly generation?: number
+  readonly cpus: number
+  /** Bytes. */
+  readonly memory: number
+  /** Least size of the root disk, bytes. */
+  readonly storage?: number
+}
+
+export interface ResolvedImage {
+  readonly kind: 'Image' | 'ClusterImage'
+  readonly name: string
+  readonly uid: string
+  readonly digest: string
+  readonly format: 'qcow2' | 'raw'
+  /** Bytes. */
+  readonly virtualSize: number
+  readonly architecture: string
+}
+
+export interface ResolvedInterface {
+  readonly name: string
+  readonly network: string
+  readonly macAddress: string
+}
+
+export type Resolution<T> = { readonly value: T } | { readonly problem: Problem }
+
+const problem = (code: Problem['code'], message: string) => ({ problem: { code, message } })
+
+export const instanceIDOf = (vm: ReadObject<VirtualMachine>): string => vm.status?.instanceID ?? vm.metadata.uid
+
+/** A named size is pinned when it is first used: a later change of it never resizes a machine. */
+export function resolveSize(vm: ReadObject<VirtualMachine>, caches: Caches): Resolution<ResolvedSize> {
+  const pinned = vm.status?.size
+  if (pinned) {
+    const { storage, ...rest } = pinned
+    return { value: { ...rest, memory: parseBytes(pinned.memory), ...(storage === undefined ? {} : { storage: parseBytes(storage) }) } }
+  }
+  const { resources, size } = vm.spec
+  if (resources) return { value: { cpus: resources.cpus, memory: parseBytes(resources.memory) } }
+  const found = size === undefined ? undefined : caches.sizes.get(size)
+  if (!found) return problem('DependencyNotFound', `spec.size: there is no VirtualMachineSize ${size} (kubectl get bsize)`)
+  const { cpus, memory, storage } = found.spec
+  return {
+    value: {
+      kind: 'VirtualMachineSize',
+      name: found.metadata.name,
+      generation: found.metadata.generation ?? 1,
+      cpus,
+      memory: parseBytes(memory),
+      ...(storage === undefined ? {} : { storage: parseBytes(storage) }),
+    },
+  }
+}
+
+/** An Image of the namespace, else a ClusterImage; pinned by uid and digest once recorded. */
+export function resolveImage(vm: ReadObject<VirtualMachine>, caches: Caches): Resolution<ResolvedImage> {
+  const { image: reference } = vm.spec
+  const pinned = vm.status?.image
+  const local = () => caches.images.get(`${vm.metadata.namespace}/${reference.name}`)
+  const global = () => caches.clusterImages.get(reference.name)
+  const found = reference.kind === 'Image' ? local() : reference.kind === 'ClusterImage' ? global() : (local() ?? global())
+  const where = `spec.image: ${reference.kind ?? 'image'} ${reference.name}`
+  if (!found) return problem('ImageNotFound', `${where} does not exist (kubectl get bimg,bcimg)`)
+  const { digest, format, virtualSize } = found.status ?? {}
+  if (digest === undefined || format === undefined || virtualSize === undefined) {
+    const { state, progress } = found.status ?? {}
+    if (state === 'Failed') return problem('ImageFailed', `${where} cannot be used: see its conditions`)
+    return problem('WaitingForImage', `${where} is ${state ?? 'Pending'}${progress === undefined ? '' : `, ${progress}`}`)
+  }
+  if (pinned && (pinned.uid !== found.metadata.uid || pinned.digest !== digest)) {
+    return problem('ImageNotFound', `${where} is no longer the one that the machine was made from (${pinned.digest})`)
+  }
+  return {
+    value: {
+      kind: found.kind === 'ClusterImage' ? 'ClusterImage' : 'Image',
+      name: reference.name,
+      uid: found.metadata.uid,
+      digest,
+      format: format === 'QCOW2' ? 'qcow2' : 'raw',
+      virtualSize: parseBytes(virtualSize),
+      architecture: found.spec.architecture ?? 'x86_64',
+    },
+  }
+}
+
+/** Absent: one, eth0, on the only Network there is. */
+export function resolveInterfaces(vm: ReadObject<VirtualMachine>, caches: Caches): Resolution<readonly ResolvedInterface[]> {
+  const wanted = vm.spec.networkInterfaces ?? [{ name: 'eth0' }]
+  const resolved: ResolvedInterface[] = []
+  for (const [index, { name, network, macAddress }] of wanted.entries()) {
+    const named = network ?? onlyNetwork(caches)
+    const field = vm.spec.networkInterfaces === undefined ? 'spec.networkInterfaces' : `spec.networkInterfaces[${index}].network`
+    if (named === undefined) {
+      const networks = caches.networks.list().map(({ metadata }) => metadata.name)
+      return problem(
+        'NetworkNotFound',
+        networks.length === 0
+          ? `${field}: there is no Network yet: apply one, or set networkInterfaces: []`
+          : `${field}: name one of the Networks ${networks.toSorted().slice(0, 10).join(', ')}`,
+      )
+    }
+    if (!caches.networks.get(named)) return problem('NetworkNotFound', `${field}: there is no Network ${named} (kubectl get bnet)`)
+    resolved.push({ name, network: named, macAddress: (macAddress ?? generatedMAC(instanceIDOf(vm), name)).toLowerCase() })
+  }
+  return { value: resolved }
+}
+
+const onlyNetwork = (caches: Caches): string | undefined => {
+  const networks = caches.networks.list()
+  return networks.length === 1 ? networks[0]?.metadata.name : undefined
+}
+
+/** Derived from the instance id and the interface's name, so that it is the same after a crash or a rebuild. */
+export function generatedMAC(instanceID: string, name: string): string {
+  const hash = createHash('sha256').update(`${instanceID}/${name}`).digest('hex')
+  return `52:54:00:${hash.slice(0, 2)}:${hash.slice(2, 4)}:${hash.slice(4, 6)}`
+}
+
+/** disks[root].size, else the larger of the size's storage and the image. */
+export function rootCapacity(vm: ReadObject<VirtualMachine>, size: ResolvedSize, image: ResolvedImage): Resolution<number> {
+  const declared = rootDisk(vm)?.size
+  const wanted = declared === undefined ? Math.max(size.storage ?? 0, image.virtualSize) : parseBytes(declared)
+  if (wanted < image.virtualSize) {
+    return problem(
+      'SmallerThanImage',
+      `spec.disks[root].size: ${declared} is smaller than the image, which needs ${Math.ceil(image.virtualSize / 2 ** 20)}Mi`,
+    )
+  }
+  return { value: wanted }
+}
+
+export const rootDisk = (vm: VirtualMachine) => vm.spec.disks?.find(({ name }) => name === 'root')
+
+export interface Resolved {
+  readonly size: Resolution<ResolvedSize>
+  readonly image: Resolution<ResolvedImage>
+  readonly interfaces: Resolution<readonly ResolvedInterface[]>
+  readonly rootCapacity: Resolution<number>
+  /** The first of their problems. */
+  readonly problem?: Problem
+}
+
+export function resolve(vm: ReadObject<VirtualMachine>, caches: Caches): Resolved {
+  const size = resolveSize(vm, caches)
+  const image = resolveImage(vm, caches)
+  const interfaces = resolveInterfaces(vm, caches)
+  const capacity: Resolution<number> =
+    'problem' in size ? size : 'problem' in image ? image : rootCapacity(vm, size.value, image.value)
+  const first = [size, image, capacity, interfaces].find((resolution) => 'problem' in resolution)
+  return { size, image, interfaces, rootCapacity: capacity, ...(first && 'problem' in first ? { problem: first.problem } : {}) }
+}
+
+/** What the machine asks of placement; undefined while something that it needs is missing. */
+export function demandOf(vm: ReadObject<VirtualMachine>, resolved: Resolved): Demand | undefined {
+  const { size, image, interfaces, rootCapacity } = resolved
+  if ('problem' in size || 'problem' in image || 'problem' in interfaces || 'problem' in rootCapacity) return undefined
+  const { slot, slotSelector, tolerations } = vm.spec.placement ?? {}
+  const disksOn = disksAreOn(vm.status)
+  const pool = rootDisk(vm)?.storagePool
+  return {
+    uid: vm.metadata.uid,
+    since: vm.metadata.creationTimestamp ?? '',
+    cpus: size.value.cpus,
+    memory: size.value.memory,
+    architecture: image.value.architecture,
+    tolerations: (tolerations ?? []).map(({ operator = 'Equal', ...rest }) => ({ operator, ...rest })),
+    networks: [...new Set(interfaces.value.map(({ network }) => network))],
+    ...(slot === undefined ? {} : { slot }),
+    ...(slotSelector === undefined ? {} : { slotSelector }),
+    ...(disksOn === undefined ? {} : { disksOn }),
+    ...(pool === undefined ? {} : { pool }),
+  }
+}
+
+/** The hypervisor is sticky from the first record on: a disk may be there, or on its way. */
+export const disksAreOn = (status: VirtualMachineStatus | undefined): string | undefined => status?.hypervisor

@@ -1,0 +1,143 @@
+/** The status of a VirtualMachine, from what a pass saw and did. Pure: the time is given. */
+import { formatBytes, type VirtualMachineStatus } from '../../api/index.ts'
+import { volumeNames } from '../../hypervisor/port.ts'
+import { mergeConditions } from '../../runtime/conditions.ts'
+import { conditionsOf, isRunning, machineOf } from './conditions.ts'
+import type { Problem, Step } from './model.ts'
+import { wantsToRun } from './plan.ts'
+import type { View } from './view.ts'
+
+type Fields = Partial<VirtualMachineStatus>
+
+/** `problem`: what the pass met, be it a step that waits or an effect that failed. */
+export function statusOf(view: View, step: Step, problem: Problem | undefined, now: string): VirtualMachineStatus {
+  const { vm } = view
+  const generation = vm.metadata.generation ?? 1
+  const status: Fields = {
+    ...record(view, step),
+    ...power(view, step, now),
+    ...hardware(view, step),
+    ...network(view),
+    ...waiting(view, problem),
+    instanceID: view.desired.instanceID,
+    observedGeneration: generation,
+    conditions: mergeConditions(vm.status?.conditions ?? [], conditionsOf(view, step, problem), generation, now),
+  }
+  return withoutUndefined(status)
+}
+
+/** Drops fields that are undefined, so that equal statuses compare equal and are sent without them. */
+const withoutUndefined = (status: Fields): VirtualMachineStatus =>
+  Object.fromEntries(Object.entries(status).filter(([, value]) => value !== undefined)) as unknown as VirtualMachineStatus
+
+/** Where it is. The hypervisor stays recorded as long as the object lives: its disks are there. */
+function record({ vm: { status }, hostName }: View, step: Step): Fields {
+  if (step.do === 'Record') return { slot: step.slot, hypervisor: step.hypervisor, ...(hostName === undefined ? {} : { host: hostName }) }
+  const hypervisor = status?.hypervisor
+  if (hypervisor === undefined) return {}
+  const host = hostName ?? status?.host
+  const slot = step.do === 'ClearRecord' ? undefined : status?.slot
+  return { hypervisor, ...(host === undefined ? {} : { host }), ...(slot === undefined ? {} : { slot }) }
+}
+
+/** The marks that tell a guest's own shutdown from ours: startTime and lastStop (docs/decisions/0003-start-time.md). */
+function power(view: View, step: Step, now: string): Fields {
+  const { vm, desired } = view
+  const { status } = vm
+  const machine = machineOf(view)
+  const host = desired.hypervisor === undefined ? undefined : view.observed.hosts.get(desired.hypervisor)
+  const generation = vm.metadata.generation ?? 1
+  const lastStop = (): VirtualMachineStatus['lastStop'] => {
+    if (step.do === 'MarkHalted') return { by: 'Guest', time: now, generation }
+    if (step.do === 'ClearRecord' && desired.powerState === 'Stopped') return { by: 'Berth', time: now, generation }
+    // The user has spoken: a guest's own wish no longer holds.
+    return desired.powerState === 'Stopped' && status?.lastStop?.by === 'Guest' ? undefined : status?.lastStop
+  }
+  const startTime =
+    step.do === 'MarkRunning' ? now : step.do === 'Record' || step.do === 'ClearRecord' || step.do === 'MarkHalted' ? undefined : status?.startTime
+  const fields = {
+    powerState: host && !host.reachable ? ('Unknown' as const) : (machine?.power ?? ('Stopped' as const)),
+    lastStop: lastStop(),
+    startTime,
+    firstBootTime: status?.firstBootTime ?? (step.do === 'MarkRunning' ? now : undefined),
+    hypervisorID: machine?.id ?? status?.hypervisorID,
+  }
+  return fields as Fields
+}
+
+/** What is pinned from the record on: size, image, disks. */
+function hardware(view: View, step: Step): Fields {
+  const { status } = view.vm
+  const { size, image, rootCapacity } = view.resolved
+  if (step.do === 'Record' && !('problem' in size || 'problem' in image || 'problem' in rootCapacity)) {
+    const { memory, storage, ...rest } = size.value
+    const { kind, name, uid, digest, format } = image.value
+    return {
+      size: { ...rest, memory: formatBytes(memory), ...(storage === undefined ? {} : { storage: formatBytes(storage) }) },
+      image: { kind, name, uid, digest, format: format === 'qcow2' ? 'QCOW2' : 'Raw' },
+      disks: status?.disks ?? [
+        {
+          name: 'root',
+          storagePool: step.pool,
+          volume: volumeNames.disk(view.desired.instanceID, 'root'),
+          size: formatBytes(rootCapacity.value),
+          state: 'Creating',
+        },
+      ],
+    }
+  }
+  const fields = {
+    size: status?.size,
+    image: status?.image,
+    disks: status?.disks?.map((disk) => ({ ...disk, state: diskState(view, disk) })),
+  }
+  return fields as Fields
+}
+
+type Disk = NonNullable<VirtualMachineStatus['disks']>[number]
+
+function diskState({ desired, observed }: View, disk: Disk): Disk['state'] {
+  const host = desired.hypervisor === undefined ? undefined : observed.hosts.get(desired.hypervisor)
+  if (!host?.reachable) return disk.state
+  if (host.observation.volumes.some(({ name }) => name === disk.volume)) return 'Ready'
+  return disk.state === 'Creating' ? 'Creating' : 'Missing'
+}
+
+/** Interfaces as they are. An address is told only while the machine runs: an old one may be another's by now. */
+function network(view: View): Fields {
+  const { interfaces } = view.resolved
+  if ('problem' in interfaces || view.desired.hypervisor === undefined) return {}
+  const running = isRunning(view)
+  const list = interfaces.value.map(({ name, network, macAddress }) => ({
+    name,
+    network,
+    macAddress,
+    state: running ? ('Attached' as const) : ('Pending' as const),
+    addresses: addressesOf(view, macAddress).map(({ address, source }) => ({ address, source })),
+  }))
+  const primary = list[0]?.addresses.find(({ address }) => !isLinkLocal(address))?.address
+  return { networkInterfaces: list, ...(primary === undefined ? {} : { primaryAddress: primary }) }
+}
+
+/** IPv4 before IPv6, then as the host lists them. */
+const addressesOf = (view: View, macAddress: string) =>
+  (view.interfaces.find((seen) => seen.macAddress === macAddress)?.addresses ?? [])
+    .slice(0, 16)
+    .toSorted((a, b) => Number(a.address.includes(':')) - Number(b.address.includes(':')))
+
+const isLinkLocal = (address: string): boolean => /^(fe[89ab]|169[.]254[.])/i.test(address)
+
+function waiting(view: View, problem: Problem | undefined): Fields {
+  const { placement } = view.observed
+  const fields: Fields = {}
+  const slotRejections =
+    problem && placement?.kind === 'Wait' && placement.reason === problem.code && placement.rejections.length > 0
+      ? placement.rejections.map((rejection) => ({ ...rejection }))
+      : undefined
+  const progress =
+    wantsToRun(view.desired) && problem?.code === 'WaitingForImage' && view.placingPercent !== undefined
+      ? { step: 'PlacingImage', percent: view.placingPercent, message: 'the image is being copied to the host' }
+      : undefined
+  return { ...fields, ...(slotRejections ? { slotRejections } : {}), ...(progress ? { progress } : {}) } as Fields
+}
+

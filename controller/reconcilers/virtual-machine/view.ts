@@ -1,0 +1,21 @@
+/** Everything that one pass knows: read once, in `observe`, and handed on. */
+import type { VirtualMachine } from '../../api/index.ts'
+import type { ObservedInterface } from '../../hypervisor/port.ts'
+import type { ReadObject } from '../../kube/port.ts'
+import type { Desired, Observed } from './model.ts'
+import type { Resolved } from './resolve.ts'
+
+export interface View {
+  readonly vm: ReadObject<VirtualMachine>
+  readonly resolved: Resolved
+  readonly desired: Desired
+  readonly observed: Observed
+  /** Name that the recorded host gives itself. */
+  readonly hostName?: string
+  readonly interfaces: readonly ObservedInterface[]
+  /** How far the image is placed in the recorded pool, percent. */
+  readonly placingPercent?: number
+  readonly userData?: string
+  /** Milliseconds until no call for this machine can be on its way. */
+  readonly settlesIn: number
+}
