@@ -34,6 +34,8 @@ export interface LeaseOptions {
   readonly onLost?: (error: BerthError) => void
 }
 
+const tooLate = 'The lease could not be renewed in time.'
+
 export class LeaderElector {
   readonly guard: Guard
   readonly #options: LeaseOptions
@@ -47,6 +49,7 @@ export class LeaderElector {
   #deadline: number | undefined
   #lost = false
   #released = false
+  #cancelExpiry: () => void = () => {}
   readonly #stopRenewing = new AbortController()
   #renewing: Promise<void> = Promise.resolve()
 
@@ -92,6 +95,7 @@ export class LeaderElector {
     const { client, clock, log } = this.#options
     if (this.#deadline === undefined || this.#lost || this.#released) return
     this.#released = true
+    this.#cancelExpiry()
     this.#stopRenewing.abort()
     await this.#renewing
     const lease = this.#seen?.lease
@@ -110,10 +114,10 @@ export class LeaderElector {
     const { clock, log } = this.#options
     const signal = this.#stopRenewing.signal
     while (!signal.aborted) {
-      // Not past the deadline: the loss is told when it happens, not at the next attempt.
-      await sleep(clock, Math.min(this.#retryPeriod, Math.max(0, (this.#deadline ?? 0) - this.#now())), signal)
+      await sleep(clock, this.#retryPeriod, signal)
       if (signal.aborted) return
-      if (!this.leading) return this.#lose('The lease could not be renewed in time.')
+      // After a stop of the whole process this may run before the timer that tells of the loss.
+      if (!this.leading) return this.#lose(tooLate)
       try {
         if (!(await this.#attempt(signal))) return this.#lose('Another process has taken the lease.')
       } catch (error) {
@@ -159,6 +163,9 @@ export class LeaderElector {
   #won(lease: ReadObject<Lease>, started: number): boolean {
     this.#seen = { lease, at: this.#now() }
     this.#deadline = started + this.#renewDeadline
+    this.#cancelExpiry()
+    // The loss is told when it happens, though a renewal may hang at that time.
+    this.#cancelExpiry = this.#options.clock.after(this.#deadline - this.#now(), () => this.#lose(tooLate))
     return true
   }
 
@@ -170,13 +177,14 @@ export class LeaderElector {
 
   #check(): void {
     if (this.leading) return
-    if (this.#deadline !== undefined && !this.#released) this.#lose('The lease could not be renewed in time.')
+    if (this.#deadline !== undefined && !this.#released) this.#lose(tooLate)
     throw new BerthError('NotLeader', 'This process does not hold the lease.')
   }
 
   #lose(reason: string): void {
     if (this.#lost || this.#released) return
     this.#lost = true
+    this.#cancelExpiry()
     this.#stopRenewing.abort()
     const error = new BerthError('NotLeader', reason)
     this.#options.log.error({ err: error }, 'lost the lease')
