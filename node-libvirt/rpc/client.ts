@@ -123,6 +123,11 @@ export class RpcClient implements Caller {
     return this.#loss === undefined && this.#closing === undefined
   }
 
+  /** Whether nothing is read from the server because a download's consumer is slow. */
+  get downloadPaused(): boolean {
+    return this.#flow.paused
+  }
+
   // Calls
 
   call<N extends ProcedureName>(name: N, args: Arguments<N>, options: CallOptions = {}): Promise<Result<N>> {
@@ -219,7 +224,7 @@ export class RpcClient implements Caller {
   upload<N extends ProcedureName>(name: N, args: Arguments<N>, options: StreamOptions = {}): Promise<Writable> {
     return this.callWith(name, args, options, (_result, serial) => {
       const stream = new UploadStream(this.#channel(name, serial), options.idleTimeout ?? defaultIdleTimeout)
-      this.#streams.set(serial, stream)
+      this.#addStream(serial, stream)
       return stream
     })
   }
@@ -227,11 +232,17 @@ export class RpcClient implements Caller {
   download<N extends ProcedureName>(name: N, args: Arguments<N>, options: StreamOptions = {}): Promise<Readable> {
     return this.callWith(name, args, options, (_result, serial) => {
       const stream = new DownloadStream(this.#channel(name, serial), options.idleTimeout ?? defaultIdleTimeout)
-      this.#streams.set(serial, stream)
+      this.#addStream(serial, stream)
       this.#flow.add(stream)
       stream.once('close', () => this.#flow.delete(stream))
       return stream
     })
+  }
+
+  #addStream(serial: number, stream: UploadStream | DownloadStream): void {
+    this.#streams.set(serial, stream)
+    // A caller that does something else before it listens must not crash the process: `stream.errored` keeps the error.
+    stream.on('error', () => {})
   }
 
   #channel(name: ProcedureName, serial: number): StreamChannel {
@@ -292,7 +303,7 @@ export class RpcClient implements Caller {
     this.#keepalive = new Keepalive(
       {
         get paused() {
-          return client.#flow.paused
+          return client.downloadPaused
         },
         ping: () => this.#ping(),
         dead: (message) => this.#lose({ reason: 'KeepaliveTimeout', message }),

@@ -33,6 +33,11 @@ const unexpected = (channel: StreamChannel, what: string): LibvirtProtocolError 
 const stalled = (channel: StreamChannel, what: string): LibvirtTimeoutError =>
   new LibvirtTimeoutError(`${channel.procedure}: ${what}`, { effectUnknown: true, procedure: channel.procedure })
 
+/** An error may come in one piece with the answer that makes the stream: its caller is to have a chance to listen. */
+const destroyLater = (stream: Readable | Writable, error: Error): void => {
+  setImmediate(() => stream.destroy(error))
+}
+
 /** Bytes to the server. Finishes when the server has confirmed; destroyed earlier, it aborts. */
 export class UploadStream extends Writable implements ServerStream {
   readonly #channel: StreamChannel
@@ -93,7 +98,7 @@ export class UploadStream extends Writable implements ServerStream {
 
   failed(error: Error): void {
     this.#end()
-    this.destroy(error)
+    destroyLater(this, error)
   }
 
   #end(): void {
@@ -181,7 +186,7 @@ export class DownloadStream extends Readable implements ServerStream {
 
   failed(error: Error): void {
     this.#end()
-    this.destroy(error)
+    destroyLater(this, error)
   }
 
   #deliver(): void {
