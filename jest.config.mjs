@@ -23,6 +23,9 @@ export default {
       ...common,
       displayName: 'real',
       testMatch: ['<rootDir>/test/{contract,integration,fault,e2e}/**/*.test.ts'],
+      globalSetup: '<rootDir>/test/support/global-setup.ts',
+      globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+      setupFilesAfterEnv: ['<rootDir>/test/support/set-timeout.ts'],
     },
   ],
 }
