@@ -19,6 +19,7 @@ import { createPki } from './pki.ts'
 import { identifyProcess, type ProcessResult, type RunOptions, run, runOrFail } from './process.ts'
 import { type InstanceRecord, recordPath, writeRecord } from './records.ts'
 
+export { type Accelerator, detectAccelerator } from './accelerator.ts'
 export { removeLeftovers } from './cleanup.ts'
 export type { ProcessResult, RunOptions } from './process.ts'
 
@@ -194,6 +195,8 @@ async function setUp(
     },
     killDaemon: () => endDaemon('KILL'),
     stop() {
+      // The daemon has probed again if the kept capabilities were of an older QEMU.
+      if (stopping === undefined) publishCapabilities(join(directory, 'cache'))
       stopping ??= namespaces.release()
       return stopping
     },

@@ -1,4 +1,15 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { runOrFail } from '../hypervisor/process.ts'
 import { imagePackages, packages } from './packages.mjs'
@@ -13,23 +24,57 @@ export interface DebianPackage {
 
 const kernelMetaPackage = 'linux-image-cloud-amd64'
 
-/** What goes into the image, the kernel first. Reads apt's lists; downloads nothing. */
-export async function imageContents(): Promise<DebianPackage[]> {
-  const depends = await runOrFail('apt-cache', ['depends', '--important', kernelMetaPackage])
-  const kernel = /Depends: (linux-image-\S+)/.exec(depends)?.[1]
+/**
+ * What goes into the image, the kernel first. Reads apt's lists; downloads nothing. Apt may take seconds of CPU for an
+ * answer, so `directory` keeps the last one for as long as the lists stay as they are.
+ */
+export async function imageContents(directory: string): Promise<DebianPackage[]> {
+  const kept = join(directory, 'contents.json')
+  const lists = digestOfLists()
+  if (existsSync(kept)) {
+    const { lists: then, contents } = JSON.parse(readFileSync(kept, 'utf8')) as {
+      lists: string
+      contents: DebianPackage[]
+    }
+    if (then === lists) return contents
+  }
+  const [meta] = await describe([kernelMetaPackage])
+  const kernel = /\b(linux-image-[^ ,]+)/.exec(meta?.depends ?? '')?.[1]
   if (kernel === undefined) throw new Error(`apt's package lists have no ${kernelMetaPackage}: run apt-get update`)
-  return Promise.all([kernel, ...imagePackages].map(describe))
+  const contents = (await describe([kernel, ...imagePackages])).map(({ name, version, sha256 }) => ({
+    name,
+    version,
+    sha256,
+  }))
+  writeFileSync(`${kept}.${process.pid}`, JSON.stringify({ lists, contents }))
+  renameSync(`${kept}.${process.pid}`, kept)
+  return contents
 }
 
-async function describe(name: string): Promise<DebianPackage> {
-  const text = await runOrFail('apt-cache', ['show', '--no-all-versions', name])
-  const field = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(text)?.[1]
-  const version = field('Version')
-  const sha256 = field('SHA256')
-  if (version === undefined || sha256 === undefined) {
-    throw new Error(`apt's package lists have no ${name}: run apt-get update`)
-  }
-  return { name, version, sha256 }
+async function describe(names: readonly string[]): Promise<(DebianPackage & { readonly depends: string })[]> {
+  const stanzas = (await runOrFail('apt-cache', ['show', '--no-all-versions', ...names]))
+    .split('\n\n')
+    .map((stanza) => {
+      const field = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(stanza)?.[1] ?? ''
+      return { name: field('Package'), version: field('Version'), sha256: field('SHA256'), depends: field('Depends') }
+    })
+  return names.map((name) => {
+    const found = stanzas.find((stanza) => stanza.name === name && stanza.sha256 !== '')
+    if (found === undefined) throw new Error(`apt's package lists have no ${name}: run apt-get update`)
+    return found
+  })
+}
+
+/** Changes with every update of apt's lists, and with our own. */
+function digestOfLists(): string {
+  const directory = '/var/lib/apt/lists'
+  const files = readdirSync(directory).map((name) => {
+    const { size, mtimeMs } = statSync(join(directory, name))
+    return [name, size, mtimeMs]
+  })
+  return createHash('sha256')
+    .update(JSON.stringify([files.sort(), imagePackages]))
+    .digest('hex')
 }
 
 /** The installed tools that build the image, as "name version" lines: another version may build other bytes. */
@@ -38,15 +83,36 @@ export async function buildTools(): Promise<string> {
   return runOrFail('dpkg-query', ['--show', '--showformat=${Package} ${Version}\\n', ...packages])
 }
 
-/** Downloads the packages, each checked by apt against its lists, and unpacks them into `directory`. No root needed. */
-export async function unpack(contents: readonly DebianPackage[], directory: string): Promise<void> {
-  const downloads = join(directory, 'downloads')
+/**
+ * Unpacks the packages into `directory`. No root needed. Downloads those that `downloads` does not hold, and checks
+ * each against the checksum of apt's lists, which are signed.
+ */
+export async function unpack(contents: readonly DebianPackage[], downloads: string, directory: string): Promise<void> {
   mkdirSync(downloads, { recursive: true })
-  // As root, apt would fetch as another user, who may not write here.
-  const options = ['-qq', '-o', 'APT::Sandbox::User=root']
-  const wanted = contents.map(({ name, version }) => `${name}=${version}`)
-  await runOrFail('apt-get', [...options, 'download', ...wanted], { cwd: downloads })
-  for (const file of readdirSync(downloads).sort()) {
-    await runOrFail('dpkg-deb', ['--extract', join(downloads, file), join(directory, 'files')])
+  const stored = ({ sha256 }: DebianPackage) => join(downloads, `${sha256}.deb`)
+  const missing = contents.filter((item) => !existsSync(stored(item)))
+  if (missing.length > 0) await download(missing, downloads)
+  for (const item of contents) {
+    if (!existsSync(stored(item))) throw new Error(`${item.name} ${item.version}: the download's checksum is wrong`)
+    await runOrFail('dpkg-deb', ['--extract', stored(item), directory])
+  }
+}
+
+/** Stores each file by its checksum, by rename: a half download is never taken for a whole one. */
+async function download(missing: readonly DebianPackage[], downloads: string): Promise<void> {
+  const directory = mkdtempSync(join(downloads, 'new.'))
+  try {
+    // As root, apt would fetch as another user, who may not write here.
+    const options = ['-qq', '-o', 'APT::Sandbox::User=root']
+    const wanted = missing.map(({ name, version }) => `${name}=${version}`)
+    await runOrFail('apt-get', [...options, 'download', ...wanted], { cwd: directory })
+    for (const file of readdirSync(directory)) {
+      const sha256 = createHash('sha256')
+        .update(readFileSync(join(directory, file)))
+        .digest('hex')
+      renameSync(join(directory, file), join(downloads, `${sha256}.deb`))
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
   }
 }

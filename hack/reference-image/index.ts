@@ -11,7 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheDirectory } from '../hypervisor/directories.ts'
 import { runOrFail } from '../hypervisor/process.ts'
@@ -42,10 +42,10 @@ export async function referenceImage(progress: (step: string) => void = () => un
   if (process.arch !== 'x64') {
     throw new Error(`the reference image exists for amd64 only; this machine is ${process.arch}`)
   }
-  const contents = await imageContents()
   const images = join(cacheDirectory(), 'reference-image')
-  const directory = join(images, digestOfInputs(contents, await buildTools()))
   mkdirSync(images, { recursive: true })
+  const contents = await imageContents(images)
+  const directory = join(images, digestOfInputs(contents, await buildTools()))
   return (
     cached(directory) ??
     withLock(join(images, 'lock'), async () => cached(directory) ?? build(directory, contents, progress))
@@ -78,10 +78,11 @@ async function build(
 ): Promise<ReferenceImage> {
   const work = mkdtempSync(`${directory}.`)
   try {
-    progress(`downloading ${contents.length} Debian packages`)
-    await unpack(contents, join(work, 'packages'))
+    progress(`fetching ${contents.length} Debian packages`)
+    const files = join(work, 'files')
+    await unpack(contents, join(dirname(directory), 'packages'), files)
     progress('arranging the root file system')
-    const arranged = await arrangeContents(join(work, 'packages', 'files'), join(work, 'lists'))
+    const arranged = await arrangeContents(files, join(work, 'lists'))
     progress('writing the disk')
     const result = join(work, 'result')
     mkdirSync(result)
