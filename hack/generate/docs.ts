@@ -115,7 +115,10 @@ function ruleRows(field: Field, path: string): readonly string[] {
     const at = `${path}${fieldPath}`.replace(/^[.]/, '')
     return `| \`${at === '' ? '.' : at}\` | ${escapeCell(message)} |`
   })
-  const children = Object.entries(field.properties ?? {}).flatMap(([name, child]) => ruleRows(child, `${path}.${name}`))
+  // What is refused within status is between the API server and the controller; fences stand at the root.
+  const children = Object.entries(field.properties ?? {})
+    .filter(([name]) => path !== '' || name !== 'status')
+    .flatMap(([name, child]) => ruleRows(child, `${path}.${name}`))
   const items = field.items === undefined ? [] : ruleRows(field.items, `${path}[]`)
   return [...here, ...children, ...items]
 }

@@ -139,7 +139,7 @@ const bootstrap = object(
     ),
     cloudInit: optional(cloudInit),
   },
-  'First boot. Read once: it cannot be changed when the machine is made.',
+  'First boot. Read once: it cannot be changed once the machine is made.',
 )
 
 const spec = object(

@@ -1,0 +1,342 @@
+/** What must not get in: for each rule a manifest that breaks it alone, and what the user is told. */
+import { type Changes, type Kind, key } from './manifests.ts'
+
+interface Refusal {
+  readonly changes: Changes
+  /** Field that the message names. */
+  readonly at: string
+  readonly message: string
+}
+
+const refusal = (changes: Changes, at: string, message: string): Refusal => ({ changes, at, message })
+
+const bytes = 'must be an amount of bytes such as 2Gi'
+const label = 'must be lower-case letters, digits and hyphens, starting and ending'
+const dotted = 'must be lower-case letters, digits, hyphens and dots, starting and ending'
+const selector = 'spec.placement.slotSelector'
+
+const images: readonly Refusal[] = [
+  refusal({ 'metadata.name': 'a_b' }, 'metadata.name', 'metadata.name'),
+  refusal({ 'metadata.name': 'a'.repeat(64) }, 'metadata.name', 'at most 63 characters'),
+  refusal({ 'spec.source': undefined }, 'spec.source', 'Required value'),
+  refusal({ 'spec.source.http': undefined }, 'spec.source.http', 'Required value'),
+  refusal({ 'spec.source.http.url': 'ftp://example.org/a' }, 'spec.source.http.url', 'must be an http or https URL'),
+  refusal({ 'spec.source.http.url': 'a.qcow2' }, 'spec.source.http.url', 'must be an http or https URL'),
+  refusal(
+    { 'spec.source.http.url': 'https://u:hunter2@example.org/a' },
+    'spec.source.http.url',
+    'must not hold a user name or password',
+  ),
+  refusal(
+    { 'spec.source.http.checksum': undefined },
+    'spec.source.http.checksum',
+    'exactly one of checksum, or checksumPolicy: Waived',
+  ),
+  refusal(
+    { 'spec.source.http.checksumPolicy': 'Waived' },
+    'spec.source.http.checksum',
+    'exactly one of checksum, or checksumPolicy: Waived',
+  ),
+  refusal(
+    { 'spec.source.http.checksum': `sha256:${'A'.repeat(64)}` },
+    'spec.source.http.checksum',
+    'must be sha256: with 64 or sha512: with 128 hexadecimal digits in lower case',
+  ),
+  refusal({ 'spec.source.http.checksum': 'md5:0' }, 'spec.source.http.checksum', 'must be sha256:'),
+  refusal({ 'spec.source.http.caBundle': 'hello' }, 'spec.source.http.caBundle', 'must be certificates in PEM format'),
+  refusal(
+    { 'spec.source.http.caBundle': '-----BEGIN CERTIFICATE-----\nhunter2\n-----BEGIN PRIVATE KEY-----' },
+    'spec.source.http.caBundle',
+    'without keys',
+  ),
+  refusal({ 'spec.format': 'VMDK' }, 'spec.format', 'supported values: "QCOW2", "Raw"'),
+  refusal({ 'spec.os': {} }, 'spec.os', 'at least one of id, family, name, version must be set'),
+  refusal({ 'spec.architecture': 'm68k' }, 'spec.architecture', 'Unsupported value'),
+  refusal({ 'spec.minimum.memory': '0' }, 'spec.minimum.memory', `${bytes}`),
+  refusal({ 'spec.description': 'a'.repeat(1025) }, 'spec.description', 'may not be more than 1024'),
+]
+
+export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
+  Hypervisor: [
+    refusal({ 'metadata.name': 'a'.repeat(41) }, 'metadata.name', 'at most 40 characters'),
+    refusal({ 'metadata.name': 'kvm1.example.org' }, 'metadata.name', 'lower-case letters, digits and hyphens'),
+    refusal({ spec: undefined }, 'spec', 'Required value'),
+    refusal({ 'spec.libvirt': undefined }, 'spec.libvirt', 'Required value'),
+    refusal({ 'spec.libvirt': {} }, 'spec.libvirt.uri', 'Required value'),
+    ...['xen:///system', 'qemu+ssh://kvm1/system', 'kvm1', 'qemu+tls://kvm1/system?no_verify=1', 'qemu:///a b'].map(
+      (uri) => refusal({ 'spec.libvirt.uri': uri }, 'spec.libvirt.uri', 'must be a libvirt URI of qemu or test'),
+    ),
+    ...['socket=relative', 'socket=/run/a%2fb', 'socket=/run/a&mode=direct'].map((parameter) =>
+      refusal({ 'spec.libvirt.uri': `qemu:///system?${parameter}` }, 'spec.libvirt.uri', 'must be a libvirt URI'),
+    ),
+    ...['qemu+tls://kvm1/system', 'qemu://kvm1/system', 'qemu+tls:///system'].map((uri) =>
+      refusal(
+        { 'spec.libvirt.uri': `${uri}?socket=/run/a` },
+        'spec.libvirt.uri',
+        'socket is for local transports only, for example qemu+unix:///system?socket=/run/libvirt/virtqemud-sock',
+      ),
+    ),
+    refusal(
+      { 'spec.libvirt.uri': 'qemu+tls://root:hunter2@kvm1/system' },
+      'spec.libvirt.uri',
+      'must not hold a password: use credentials',
+    ),
+    refusal({ 'spec.libvirt.domainType': 'Xen' }, 'spec.libvirt.domainType', 'supported values: "KVM", "QEMU"'),
+    refusal({ 'spec.credentials': {} }, 'spec.credentials', 'exactly one of secretRef, file must be set'),
+    refusal(
+      { 'spec.credentials': { secretRef: { name: 'a' }, file: '/a' } },
+      'spec.credentials',
+      'exactly one of secretRef, file must be set',
+    ),
+    refusal({ 'spec.credentials': { secretRef: { name: 'A' } } }, 'spec.credentials.secretRef.name', dotted),
+    refusal({ 'spec.credentials': { file: 'relative' } }, 'spec.credentials.file', 'must be an absolute path'),
+    refusal({ 'spec.credentials': { file: '/a/../b' } }, 'spec.credentials.file', "must not contain '..'"),
+    refusal({ 'spec.slots': [{ name: 'a' }] }, 'spec.slots[0].count', 'Required value'),
+    refusal({ 'spec.slots': [{ name: 'a', count: 1 }] }, 'spec.slots[0]', 'exactly one of size, resources must be set'),
+    refusal(
+      { 'spec.slots': [{ name: 'a', count: 1, size: 's', resources: { cpus: 1, memory: '1Gi' } }] },
+      'spec.slots[0]',
+      'exactly one of size, resources must be set',
+    ),
+    refusal(
+      { 'spec.slots': [{ name: 'a', count: 1025, size: 's' }] },
+      'spec.slots[0].count',
+      'less than or equal to 1024',
+    ),
+    refusal({ 'spec.slots': [{ name: 'a'.repeat(17), count: 1, size: 's' }] }, 'spec.slots[0].name', 'more than 16'),
+    refusal({ 'spec.slots': [{ name: 'a_b', count: 1, size: 's' }] }, 'spec.slots[0].name', label),
+    refusal(
+      { 'spec.slots': [0, 1].map(() => ({ name: 'a', count: 1, size: 's' })) },
+      'spec.slots[1]',
+      'Duplicate value',
+    ),
+    refusal(
+      { 'spec.slots': [{ name: 'a', count: 1, resources: { cpus: 1, memory: '15Mi' } }] },
+      'spec.slots[0].resources.memory',
+      'at least 16Mi',
+    ),
+    refusal(
+      { 'spec.slots': [{ name: 'a', count: 1, size: 's', labels: { 'berth.dev/host': 'a' } }] },
+      'spec.slots[0].labels',
+      'labels of berth.dev are set by Berth',
+    ),
+    refusal(
+      { 'spec.slots': [{ name: 'a', count: 1, size: 's', labels: { 'a b': 'c' } }] },
+      'spec.slots[0].labels',
+      'keys must be label keys such as rack or example.org/rack',
+    ),
+    refusal(
+      { 'spec.slots': [{ name: 'a', count: 1, size: 's', labels: { rack: 'a b' } }] },
+      'spec.slots[0].labels',
+      'values must be label values',
+    ),
+    refusal({ 'spec.scheduling': 'Draining' }, 'spec.scheduling', 'supported values: "Open", "Cordoned"'),
+    refusal(
+      { 'spec.limits.concurrentOperations': 0 },
+      'spec.limits.concurrentOperations',
+      'greater than or equal to 1',
+    ),
+    ...['0s', '11m', '1d', '30', '999999h', '1h1h1h1h1h'].map((timeout) =>
+      refusal(
+        { 'spec.limits.callTimeout': timeout },
+        'spec.limits.callTimeout',
+        'must be a duration such as 90s or 5m',
+      ),
+    ),
+  ],
+
+  Slot: [
+    refusal({ 'metadata.name': 'a.b' }, 'metadata.name', 'lower-case letters, digits and hyphens'),
+    refusal({ 'spec.hypervisor': undefined }, 'spec.hypervisor', 'Required value'),
+    refusal({ 'spec.hypervisor': 'kvm1.example.org' }, 'spec.hypervisor', label),
+    refusal({ 'spec.cpus': 0 }, 'spec.cpus', 'greater than or equal to 1'),
+    refusal({ 'spec.cpus': 1.5 }, 'spec.cpus', 'must be of type integer'),
+    refusal({ 'spec.memory': '2GB' }, 'spec.memory', bytes),
+    refusal({ 'spec.memory': '100m' }, 'spec.memory', bytes),
+    refusal({ 'spec.memory': '8Pi' }, 'spec.memory', 'less than 8Pi'),
+    refusal({ 'spec.memory': 2 }, 'spec.memory', 'must be of type string'),
+    refusal({ 'spec.taints': [{ key: 'a', effect: 'NoSchedule' }] }, 'spec.taints[0].effect', 'Unsupported value'),
+    refusal({ 'spec.scheduling': 'Draining' }, 'spec.scheduling', 'Unsupported value'),
+    refusal(
+      { 'spec.taints': [0, 1].map(() => ({ key: 'a', effect: 'NoPlacement' })) },
+      'spec.taints[1]',
+      'Duplicate value',
+    ),
+  ],
+
+  StoragePool: [
+    refusal({ 'spec.hypervisor': undefined }, 'spec.hypervisor', 'Required value'),
+    refusal({ 'spec.type': 'NFS' }, 'spec.type', 'supported values: "Directory"'),
+    refusal({ 'spec.poolName': '' }, 'spec.poolName', 'at least 1'),
+    refusal({ 'spec.path': 'disks' }, 'spec.path', 'must be an absolute path'),
+    refusal({ 'spec.path': '/var/..' }, 'spec.path', "must not contain '..'"),
+    refusal({ 'spec.order': 1001 }, 'spec.order', 'less than or equal to 1000'),
+    refusal({ 'spec.reserve': '-1Gi' }, 'spec.reserve', bytes),
+  ],
+
+  Network: [
+    refusal({ 'spec.attachments': undefined }, 'spec.attachments', 'Required value'),
+    refusal({ 'spec.attachments': [] }, 'spec.attachments', 'at least 1'),
+    refusal(
+      { 'spec.attachments': [{ hypervisor: 'kvm1' }] },
+      'spec.attachments[0]',
+      'exactly one of bridge, libvirtNetwork must be set',
+    ),
+    refusal(
+      { 'spec.attachments': [{ hypervisor: 'kvm1', bridge: 'br0', libvirtNetwork: 'default' }] },
+      'spec.attachments[0]',
+      'exactly one of bridge, libvirtNetwork must be set',
+    ),
+    refusal(
+      { 'spec.attachments.0.hypervisor': 'kvm*' },
+      'spec.attachments[0].hypervisor',
+      'must be the name of a Hypervisor, or *',
+    ),
+    refusal({ 'spec.attachments.0.bridge': 'br 0' }, 'spec.attachments[0].bridge', 'must be the name of a bridge'),
+    refusal({ 'spec.attachments.0.bridge': 'a'.repeat(16) }, 'spec.attachments[0].bridge', 'may not be more than 15'),
+    refusal(
+      { 'spec.attachments': [0, 1].map(() => ({ hypervisor: '*', bridge: 'br0' })) },
+      'spec.attachments[1]',
+      'Duplicate value',
+    ),
+  ],
+
+  VirtualMachineSize: [
+    refusal({ 'metadata.name': 'Small' }, 'metadata.name', 'metadata.name'),
+    refusal({ 'spec.cpus': 1025 }, 'spec.cpus', 'less than or equal to 1024'),
+    refusal({ 'spec.memory': undefined }, 'spec.memory', 'Required value'),
+    refusal({ 'spec.memory': '16M' }, 'spec.memory', 'at least 16Mi'),
+    refusal({ 'spec.storage': '0' }, 'spec.storage', 'at least 1Mi'),
+  ],
+
+  ClusterImage: images,
+  Image: images,
+
+  VirtualMachine: [
+    refusal({ 'metadata.name': 'web.example' }, 'metadata.name', 'lower-case letters, digits and hyphens'),
+    refusal({ 'metadata.name': 'a'.repeat(64) }, 'metadata.name', 'at most 63 characters'),
+    refusal({ 'spec.size': undefined }, 'spec', 'exactly one of size, resources must be set'),
+    refusal({ 'spec.resources': { cpus: 1, memory: '1Gi' } }, 'spec', 'exactly one of size, resources must be set'),
+    refusal({ 'spec.size': 'Small' }, 'spec.size', dotted),
+    refusal({ 'spec.size': undefined, 'spec.resources': { cpus: 1 } }, 'spec.resources.memory', 'Required value'),
+    refusal(
+      { 'spec.size': undefined, 'spec.resources': { cpus: 1, memory: '1Mi' } },
+      'spec.resources.memory',
+      'at least 16Mi',
+    ),
+    refusal({ 'spec.image': undefined }, 'spec.image', 'Required value'),
+    refusal({ 'spec.image': { kind: 'ClusterImage' } }, 'spec.image.name', 'Required value'),
+    refusal({ 'spec.image.kind': 'Template' }, 'spec.image.kind', 'supported values: "Image", "ClusterImage"'),
+    refusal({ 'spec.powerState': 'Suspended' }, 'spec.powerState', 'supported values: "Running", "Stopped"'),
+    refusal({ 'spec.shutdownMode': 'Rude' }, 'spec.shutdownMode', 'Unsupported value'),
+    refusal({ 'spec.shutdownTimeout': '2h' }, 'spec.shutdownTimeout', 'from 1s to 1h'),
+    refusal(
+      { 'spec.placement': { slot: 'a', slotSelector: {} } },
+      'spec.placement',
+      'only one of slot, slotSelector may be set',
+    ),
+    refusal({ 'spec.placement.slot': 'a.b' }, 'spec.placement.slot', label),
+    ...[
+      { operator: 'In', key: 'a' },
+      { operator: 'NotIn', key: 'a', values: [] },
+      { operator: 'Exists', key: 'a', values: ['b'] },
+    ].map((requirement) =>
+      refusal(
+        { [`${selector}.matchExpressions`]: [requirement] },
+        `${selector}.matchExpressions[0].values`,
+        'values is for In and NotIn only, and required there',
+      ),
+    ),
+    ...[{}, { value: 'a' }, { operator: 'Exists', value: 'a' }].map((toleration) =>
+      refusal(
+        { 'spec.placement.tolerations': [toleration] },
+        'spec.placement.tolerations[0]',
+        'Equal needs a key; Exists takes no value',
+      ),
+    ),
+    refusal(
+      { 'spec.disks': [{ name: 'root' }, { name: 'data' }] },
+      'spec.disks[1].name',
+      'only the root disk can be described in this version',
+    ),
+    refusal({ 'spec.disks': [{ name: 'root', size: '1Ki' }] }, 'spec.disks[0].size', 'at least 1Mi'),
+    refusal(
+      { 'spec.disks': [{ name: 'root', deletionPolicy: 'Keep' }] },
+      'spec.disks[0].deletionPolicy',
+      'Unsupported',
+    ),
+    refusal(
+      { 'spec.networkInterfaces': [{ name: '0eth' }] },
+      'spec.networkInterfaces[0].name',
+      'must be a name: lower-case letters, digits and hyphens, first a letter',
+    ),
+    ...['53:54:00:12:34:56', '52-54-00-12-34-56', '52:54:00:12:34'].map((macAddress) =>
+      refusal(
+        { 'spec.networkInterfaces': [{ name: 'eth0', macAddress }] },
+        'spec.networkInterfaces[0].macAddress',
+        'must be a unicast MAC address such as 52:54:00:12:34:56',
+      ),
+    ),
+    refusal(
+      {
+        'spec.networkInterfaces': [
+          { name: 'eth0', macAddress: '52:54:00:ab:cd:ef' },
+          { name: 'eth1', macAddress: '52:54:00:AB:CD:EF' },
+        ],
+      },
+      'spec.networkInterfaces',
+      'macAddress must be unique',
+    ),
+    ...['-web', 'web_1', 'web.', `${'a'.repeat(64)}.org`].map((hostname) =>
+      refusal({ 'spec.bootstrap.hostname': hostname }, 'spec.bootstrap.hostname', 'must be a host name'),
+    ),
+    ...[
+      'hunter2',
+      '-----BEGIN OPENSSH PRIVATE KEY-----',
+      `command="hunter2" ${key}`,
+      `${key}\nssh-ed25519 hunter2`,
+      'ssh-ed25519 hunter2',
+    ].map((line) =>
+      refusal(
+        { 'spec.bootstrap.sshAuthorizedKeys': [key, line] },
+        'spec.bootstrap.sshAuthorizedKeys',
+        'each must be one line of an OpenSSH public key file: type, base64 key and an optional comment',
+      ),
+    ),
+    refusal({ 'spec.bootstrap.sshUser': 'Alice' }, 'spec.bootstrap.sshUser', 'must be an account name'),
+    refusal(
+      { 'spec.bootstrap.cloudInit': { userData: '#!/bin/sh', userDataSecretRef: { name: 'a', key: 'b' } } },
+      'spec.bootstrap.cloudInit',
+      'only one of userData, userDataSecretRef may be set',
+    ),
+    refusal(
+      { 'spec.bootstrap.cloudInit': { userData: 'password: hunter2' } },
+      'spec.bootstrap.cloudInit.userData',
+      "must begin with a line that names its format: '#cloud-config'",
+    ),
+    refusal(
+      { 'spec.bootstrap.cloudInit': { userDataSecretRef: { name: 'a' } } },
+      'spec.bootstrap.cloudInit.userDataSecretRef.key',
+      'Required value',
+    ),
+  ],
+}
+
+/** Fields of later versions: refused by name, so that nobody believes that they work. */
+export const unknownFields: Readonly<Record<Kind, Changes>> = {
+  Hypervisor: { 'spec.xapi': {}, 'spec.libvirt.knownHosts': 'a', 'spec.hosts': [] },
+  Slot: { 'spec.host': 'a' },
+  StoragePool: { 'spec.uuid': 'a', 'spec.cloneMode': 'Auto' },
+  Network: { 'spec.visibility': 'Hidden', 'spec.ipv4': {} },
+  VirtualMachineSize: { 'spec.cpuSpeed': '2G', 'spec.maxCpus': 4 },
+  ClusterImage: { 'spec.family': 'debian', 'spec.source.upload': {} },
+  Image: { 'spec.owner': { name: 'alice' }, 'spec.lifecycle': 'Current' },
+  VirtualMachine: {
+    'spec.owner': { name: 'alice' },
+    'spec.profile': 'a',
+    'spec.restart': { token: 'a' },
+    'spec.image.family': 'debian',
+    'spec.placement.pool': 'a',
+    'spec.deletionPolicy': 'Retain',
+  },
+}
