@@ -23,8 +23,6 @@ export interface DomainDefinition {
   readonly disks: readonly PlacedDisk[]
   readonly seed: Omit<PlacedDisk, 'name'>
   readonly interfaces: readonly InterfaceSpec[]
-  /** File on the host that keeps what the serial console said. */
-  readonly consoleLog?: string
 }
 
 /** A domain as its XML tells. What is optional is not there in domains that are not ours. */
@@ -98,7 +96,6 @@ function clock(accelerator: 'KVM' | 'QEMU'): Element {
 }
 
 function devices(domain: DomainDefinition): Element[] {
-  const log = domain.consoleLog === undefined ? undefined : element('log', { file: domain.consoleLog, append: 'on' })
   return [
     ...domain.disks.map((disk, index) =>
       virtioDisk(disk, index, 'qcow2', index === 0 ? element('boot', { order: 1 }) : undefined),
@@ -106,7 +103,7 @@ function devices(domain: DomainDefinition): Element[] {
     virtioDisk({ ...domain.seed, name: seedDiskName }, domain.disks.length, 'raw', element('readonly')),
     ...domain.interfaces.map(virtioInterface),
     element('controller', { type: 'usb', model: 'none' }),
-    element('serial', { type: 'pty' }, [log, element('target', { port: 0 })]),
+    element('serial', { type: 'pty' }, [element('target', { port: 0 })]),
     element('channel', { type: 'unix' }, [element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })]),
     element('memballoon', { model: 'virtio' }),
     element('rng', { model: 'virtio' }, [element('backend', { model: 'random' }, '/dev/urandom')]),
@@ -177,7 +174,6 @@ export function readDomain(xml: string): DomainReading {
   const accelerator = (['KVM', 'QEMU'] as const).find((key) => domainTypes[key] === root.attributes['type'])
   const seed = find(own, 'seed')
   const seedDisk = disks.find((disk) => textOf(disk, 'serial') === seedDiskName)
-  const consoleLog = find(devices, 'serial', 'log')?.attributes['file']
   const vcpu = find(root, 'vcpu')
   return {
     id: textOf(root, 'uuid'),
@@ -204,7 +200,6 @@ export function readDomain(xml: string): DomainReading {
           },
         }),
     interfaces: findAll(own, 'interface').flatMap(({ attributes }) => readInterface(attributes, interfaces)),
-    ...(consoleLog === undefined ? {} : { consoleLog }),
     parked: interfaces.some((device) => find(device, 'source')?.attributes['network'] === parkedNetwork),
     paths,
   }

@@ -6,9 +6,6 @@ import { mapError } from './errors.ts'
 import { readHost } from './host.ts'
 import { LibvirtSession } from './session.ts'
 
-/** Where libvirt's packages keep QEMU's own logs; virtlogd limits their size. */
-const systemLogs = '/var/log/libvirt/qemu'
-
 /** Machines on a libvirt daemon with QEMU. URIs are those of node-libvirt's `Connection.open`. */
 export const libvirtDriver: Driver = {
   name: 'libvirt',
@@ -17,7 +14,7 @@ export const libvirtDriver: Driver = {
       const connections = await Connections.open(target.uri, connectionOptions(target), options.signal)
       try {
         const host = await readHost(connections.main, options.signal === undefined ? {} : { signal: options.signal })
-        return new LibvirtSession(connections, host, keepsLogs(target.uri) ? systemLogs : undefined)
+        return new LibvirtSession(connections, host)
       } catch (error) {
         await connections.close()
         throw error
@@ -40,9 +37,4 @@ function tlsOptions(credentials: Credentials | undefined): TlsOptions {
   const { certificateAuthority: ca, clientCertificate: cert, clientKey: key } = credentials ?? {}
   if (ca !== undefined && cert !== undefined && key !== undefined) return { ca, cert, key }
   throw new BerthError('CredentialsInvalid', 'TLS needs ca.crt, tls.crt and tls.key in the credentials.')
-}
-
-/** A daemon that runs for one user (`/session`) may not write to the system's logs. */
-function keepsLogs(uri: string): boolean {
-  return !/\/session(\?|$)/.test(uri)
 }

@@ -42,7 +42,6 @@ export async function define(
   connection: Connection,
   host: Host,
   machine: MachineSpec,
-  consoleLogs: string | undefined,
   options: LibvirtCallOptions,
 ): Promise<void> {
   const { tag, seed } = machine
@@ -73,7 +72,6 @@ export async function define(
     disks,
     seed: { pool: seed.pool, volume: seed.volume, path: seedPath },
     interfaces: machine.interfaces,
-    ...(consoleLogs === undefined ? {} : { consoleLog: `${consoleLogs}/berth-${tag.instanceID}-serial.log` }),
   }
   await defineUnderFreeName(connection, machine.hostName, definition, options)
 }

@@ -30,15 +30,12 @@ import { activePool, volumesOfInstance } from './volumes.ts'
 export class LibvirtSession implements Session {
   readonly closed: Promise<Error | undefined>
   readonly #connections: Connections
-  readonly #consoleLogs: string | undefined
   readonly #refresher = new PoolRefresher()
   #host: Host
 
-  /** `consoleLogs`: directory on the host for what serial consoles say; none: it is not kept. */
-  constructor(connections: Connections, host: Host, consoleLogs: string | undefined) {
+  constructor(connections: Connections, host: Host) {
     this.#connections = connections
     this.#host = host
-    this.#consoleLogs = consoleLogs
     this.closed = connections.main.closed.then((reason) => reason && mapError(reason, 'Read'))
   }
 
@@ -110,7 +107,7 @@ export class LibvirtSession implements Session {
 
   async define(machine: MachineSpec, options?: CallOptions): Promise<void> {
     return this.#call('Mutation', 'operations', options, (connection, calls) =>
-      define(connection, this.#host, machine, this.#consoleLogs, calls),
+      define(connection, this.#host, machine, calls),
     )
   }
 
