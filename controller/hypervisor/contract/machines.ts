@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, test } from '@jest/globals'
+import { type Bench, expectRefusal, MiB } from './world.ts'
+
+export function describeMachines(bench: Bench): void {
+  describe('machines', () => {
+    test('define makes a machine as specified, off, and never starts it', async () => {
+      const spec = bench.spec({ cpus: 2, memory: 48 * MiB })
+      await bench.withMachine(spec, async (id) => {
+        const observation = await bench.session.observe(id)
+        expect(observation.foreign).toBeUndefined()
+        expect(observation.machine).toMatchObject({
+          id,
+          tag: spec.tag,
+          hostName: spec.hostName,
+          power: 'Stopped',
+          parked: false,
+          transient: false,
+          cpus: 2,
+          memory: 48 * MiB,
+        })
+        expect(observation.volumes.map(({ name }) => name)).toEqual([spec.seed.volume])
+      })
+    })
+
+    test('a tag comes back as it was given, whatever is in it', async () => {
+      const tag = { owner: `User:ä€😀 <a href="x">&amp;'</a>\n\ttwo  spaces `, name: '--]]>', slot: '' }
+      const spec = bench.spec({ tag })
+      await bench.withMachine(spec, async (id) => {
+        expect((await bench.machine(id)).tag).toEqual(spec.tag)
+        await bench.session.park(id)
+        expect((await bench.machine(id)).tag).toEqual(spec.tag)
+      })
+    })
+
+    test('an owner that the host cannot store is refused, not changed', async () => {
+      const spec = bench.spec({ tag: { owner: 'User:\u0000' } })
+      await expectRefusal(bench.session.define(spec), 'InvalidConfiguration')
+      expect((await bench.session.observe(spec.tag.instanceID)).machine).toBeUndefined()
+      await bench.remove(spec.tag.instanceID)
+    })
+
+    test('what is not a UUID is refused, and never part of a name on the host', async () => {
+      for (const instanceID of ['', 'x', '../x', randomUUID().toUpperCase()]) {
+        await expectRefusal(bench.session.define(bench.spec({ tag: { instanceID } })), 'InvalidConfiguration')
+        await expectRefusal(bench.session.powerOff(instanceID), 'InvalidConfiguration')
+      }
+    })
+
+    test('define again with another tag mends the tag, and lets a running machine run', async () => {
+      const spec = bench.spec()
+      await bench.withMachine(spec, async (id) => {
+        await bench.session.start(id)
+        const tag = { ...spec.tag, slot: 'host-2', name: 'renamed' }
+        await bench.session.define({ ...spec, tag })
+        expect(await bench.machine(id)).toMatchObject({ tag, power: 'Running', transient: false })
+        await bench.session.powerOff(id)
+        expect((await bench.machine(id)).tag).toEqual(tag)
+      })
+    })
+
+    test('start starts, and starting what runs changes nothing', async () => {
+      await bench.withMachine(bench.spec(), async (id) => {
+        await bench.session.start(id)
+        await bench.session.start(id)
+        expect(await bench.machine(id)).toMatchObject({ power: 'Running', parked: false })
+      })
+    })
+
+    test('start of what is absent is refused', async () => {
+      await expectRefusal(bench.session.start(randomUUID()), 'HypervisorRefused')
+    })
+
+    test('powerOff cuts the power; off or absent it does nothing', async () => {
+      await bench.withMachine(bench.spec(), async (id) => {
+        await bench.session.powerOff(id)
+        await bench.session.start(id)
+        await bench.session.powerOff(id)
+        expect(await bench.machine(id)).toMatchObject({ power: 'Stopped', stopReason: 'Outside', parked: false })
+        await bench.session.powerOff(id)
+      })
+      await bench.session.powerOff(randomUUID())
+    })
+
+    test('shutdown only asks: a guest that does not listen runs on; off or absent it does nothing', async () => {
+      await bench.withMachine(bench.spec(), async (id) => {
+        await bench.session.shutdown(id)
+        await bench.session.start(id)
+        await bench.session.shutdown(id)
+        expect((await bench.machine(id)).power).toBe('Running')
+      })
+      await bench.session.shutdown(randomUUID())
+    })
+
+    test('undefine refuses what runs, removes what is off, keeps volumes, and can be repeated', async () => {
+      const spec = bench.spec()
+      await bench.withMachine(spec, async (id) => {
+        await bench.session.start(id)
+        await expectRefusal(bench.session.undefine(id), 'HypervisorRefused')
+        expect((await bench.machine(id)).transient).toBe(false)
+        await bench.session.powerOff(id)
+        await bench.session.undefine(id)
+        await bench.session.undefine(id)
+        const left = await bench.session.observe(id)
+        expect(left.machine).toBeUndefined()
+        expect(left.volumes.map(({ name }) => name)).toEqual([spec.seed.volume])
+      })
+    })
+
+    test('a machine undefined by others while it runs is transient, and define mends it', async () => {
+      const spec = bench.spec()
+      await bench.withMachine(spec, async (id) => {
+        await bench.session.start(id)
+        await bench.world.makeTransient(id)
+        expect(await bench.machine(id)).toMatchObject({ power: 'Running', transient: true, tag: spec.tag })
+        await bench.session.define(spec)
+        expect(await bench.machine(id)).toMatchObject({ power: 'Running', transient: false })
+      })
+    })
+
+    test('two machines that want one name both get one', async () => {
+      const first = bench.spec()
+      const second = bench.spec({ hostName: first.hostName })
+      await bench.withMachine(first, async (firstID) => {
+        await bench.withMachine(second, async (secondID) => {
+          expect((await bench.machine(firstID)).hostName).toBe(first.hostName)
+          const { hostName } = await bench.machine(secondID)
+          expect(hostName).not.toBe(first.hostName)
+          expect(hostName).toContain(first.hostName)
+          await bench.session.define(second)
+          expect((await bench.machine(secondID)).hostName).toBe(hostName)
+        })
+      })
+    })
+
+    test('interfaces are told of a running machine only, by their addresses', async () => {
+      const spec = bench.spec()
+      await bench.withMachine(spec, async (id) => {
+        expect(await bench.session.interfaces(id)).toEqual([])
+        await bench.session.start(id)
+        const macAddress = spec.interfaces[0]?.macAddress
+        expect(await bench.session.interfaces(id)).toEqual([{ macAddress, addresses: [] }])
+      })
+    })
+
+    test('the inventory has every machine with tag, power and parking', async () => {
+      const running = bench.spec()
+      const parked = bench.spec()
+      await bench.withMachine(running, async (runningID) => {
+        await bench.withMachine(parked, async (parkedID) => {
+          await bench.session.start(runningID)
+          await bench.session.park(parkedID)
+          const list = await bench.session.list()
+          const entry = (id: string) => list.filter((one) => one.id === id)
+          expect(entry(runningID)).toEqual([
+            { id: runningID, hostName: running.hostName, tag: running.tag, power: 'Running', parked: false },
+          ])
+          expect(entry(parkedID)).toEqual([
+            { id: parkedID, hostName: parked.hostName, tag: parked.tag, power: 'Stopped', parked: true },
+          ])
+        })
+      })
+    })
+  })
+}
