@@ -20,6 +20,8 @@ interface Entry {
   job: { readonly abort: AbortController; readonly done: Promise<void> } | undefined
   /** When listeners were last told, by the monotonic clock. */
   told: number
+  /** Cancels the telling of progress that came too soon after the last. */
+  cancelTelling: (() => void) | undefined
 }
 
 type FailedOutcome = Outcome & { state: 'Failed' }
@@ -93,7 +95,7 @@ class Service implements ImageService {
     }
     await this.#store.sweep(records, held)
     for (const [id, record] of records) {
-      this.#entries.set(id, { record, state: await this.#stateOf(record), job: undefined, told: -Infinity })
+      this.#entries.set(id, newEntry(record, await this.#stateOf(record)))
     }
     for (const entry of this.#entries.values()) if (!entry.record.outcome) this.#start(entry)
   }
@@ -149,6 +151,7 @@ class Service implements ImageService {
     await suspend() // what an ensure under way may have started
     await this.#content.idle()
     this.#listeners.clear()
+    for (const entry of this.#entries.values()) entry.cancelTelling?.()
     await this.#unlock()
   }
 
@@ -178,7 +181,7 @@ class Service implements ImageService {
 
   async #begin(request: FetchRequest): Promise<ImageState> {
     const record: ImageRecord = { version: 1, request }
-    const entry: Entry = { record, state: { state: 'Fetching', received: 0 }, job: undefined, told: -Infinity }
+    const entry = newEntry(record, { state: 'Fetching', received: 0 })
     const refusal = refusalOf(request)
     if (refusal) {
       // Not written down: it may hold a password, and says the same again when it is asked for again.
@@ -268,9 +271,12 @@ class Service implements ImageService {
       return
     }
     entry.record = withOutcome(entry.record.request, outcome)
-    this.#set(entry, failed(outcome))
-    await removePartial(this.#store.partialPaths(entry.record.request.id))
-    await this.#store.writeRecord(entry.record)
+    try {
+      await removePartial(this.#store.partialPaths(entry.record.request.id))
+      await this.#store.writeRecord(entry.record)
+    } finally {
+      this.#set(entry, failed(outcome))
+    }
   }
 
   /** Stops the fetch, forgets the id, and removes its content unless another id holds it. */
@@ -298,13 +304,18 @@ class Service implements ImageService {
   }
 
   #set(entry: Entry, state: ImageState): void {
+    const { clock } = this.#settings
+    const { id } = entry.record.request
     const isProgress = isFetchProgress(entry.state, state)
     entry.state = state
-    if (isProgress && this.#settings.clock.monotonic() - entry.told < progressInterval) return
-    this.#tell(entry.record.request.id, entry)
+    const wait = entry.told + progressInterval - clock.monotonic()
+    if (!isProgress || wait <= 0) this.#tell(id, entry)
+    else entry.cancelTelling ??= clock.after(wait, () => this.#tell(id, entry))
   }
 
   #tell(id: string, entry: Entry): void {
+    entry.cancelTelling?.()
+    entry.cancelTelling = undefined
     entry.told = this.#settings.clock.monotonic()
     for (const listener of this.#listeners) {
       try {
@@ -314,6 +325,10 @@ class Service implements ImageService {
       }
     }
   }
+}
+
+function newEntry(record: ImageRecord, state: ImageState): Entry {
+  return { record, state, job: undefined, told: -Infinity, cancelTelling: undefined }
 }
 
 /** Whether nothing but numbers changed. */

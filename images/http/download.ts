@@ -73,7 +73,7 @@ async function follow(options: Download, signal: AbortSignal, giveUp: (error: Im
   const { limits, partial } = options
   let url = options.url
   for (let redirects = 0; ; redirects++) {
-    const timeout = options.clock.after(limits.responseTimeout, () =>
+    const cancelTimeout = options.clock.after(limits.responseTimeout, () =>
       giveUp(temporary(`${url.host} does not answer within ${limits.responseTimeout / 1000} s`)),
     )
     let answer: Answer
@@ -96,7 +96,7 @@ async function follow(options: Download, signal: AbortSignal, giveUp: (error: Im
     } catch (error) {
       throw fromTransport(error, url.host)
     } finally {
-      timeout()
+      cancelTimeout()
     }
     const location = header(answer.headers, 'location')
     if (![301, 302, 303, 307, 308].includes(answer.status) || location === undefined) return answer
@@ -113,7 +113,7 @@ async function follow(options: Download, signal: AbortSignal, giveUp: (error: Im
 
 function redirectTarget(from: URL, location: string, hasChecksum: boolean): URL {
   const place = redactURL(from)
-  const target = URL.parse(location, from)
+  const target = URL.parse(location, from.href)
   if (!target) throw new ImageError('InvalidConfiguration', `${place} redirects to what is not a URL`)
   try {
     parseSourceURL(target.href)
