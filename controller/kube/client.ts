@@ -102,6 +102,8 @@ export class APIClient implements KubeClient {
         body: {
           apiVersion: resource.apiVersion,
           kind: resource.kind,
+          // The resourceVersion makes it a compare-and-swap. A custom resource's status subresource does not look at
+          // the uid (API server 1.35), which is no harm: no two objects of a cluster ever have the same version.
           metadata: { name, ...(namespace === undefined ? {} : { namespace }), uid, resourceVersion },
           status,
         },
