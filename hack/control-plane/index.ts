@@ -2,7 +2,7 @@
  * A real Kubernetes control plane on loopback: etcd, kube-apiserver and kube-controller-manager, without containers,
  * for tests and the demonstration. `npm run setup` builds its programs.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { runDirectory } from '../setup/directories.mjs'
 import { apiServerArguments, controllerManagerArguments, etcdArguments } from './arguments.ts'
@@ -69,9 +69,15 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   }
 }
 
+/** A new directory that names its owner, this process. Those of owners that are no more are removed on the way. */
 function temporaryDirectory(): string {
   mkdirSync(runDirectory, { recursive: true })
-  return mkdtempSync(join(runDirectory, 'control-plane-'))
+  for (const name of readdirSync(runDirectory)) {
+    const [, owner] = /^control-plane-(\d+)-/.exec(name) ?? []
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue
+    rmSync(join(runDirectory, name), { recursive: true, force: true })
+  }
+  return mkdtempSync(join(runDirectory, `control-plane-${process.pid}-`))
 }
 
 async function startIn(directory: string, kept: boolean, options: ControlPlaneOptions): Promise<ControlPlane> {

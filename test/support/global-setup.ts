@@ -6,7 +6,7 @@ import { kubectl } from './kubectl.ts'
 import { publishSharedControlPlane } from './shared-control-plane.ts'
 
 /** Where the control plane waits for the global teardown, which is a module of its own. */
-export const running: { berthControlPlane?: ControlPlane } = globalThis
+export const running = globalThis as typeof globalThis & { berthControlPlane?: ControlPlane }
 
 /** Starts the control plane that all files of the Jest project `real` share, with Berth's resource definitions. */
 export default async function start(): Promise<void> {

@@ -1,0 +1,22 @@
+/** `node hack/check/main.ts all|unit|real [JEST ARGUMENT ...]`: the checks and tests, and one summary of them. */
+import { endOnSignals } from '../setup/processes.mjs'
+import { drift, lint, tier, types } from './steps.ts'
+import { exitCodeOf, type Outcome, summaryText } from './summary.ts'
+
+const [selection, ...further] = process.argv.slice(2)
+const steps: (() => Promise<Outcome>)[] = []
+if (selection === 'all') steps.push(lint, types, drift)
+if (selection === 'all' || selection === 'unit') steps.push(() => tier('unit', further))
+if (selection === 'all' || selection === 'real') steps.push(() => tier('real', further))
+
+if (steps.length === 0) {
+  console.error('usage: node hack/check/main.ts all|unit|real [JEST ARGUMENT ...]')
+  process.exitCode = 2
+} else {
+  endOnSignals()
+  const outcomes: Outcome[] = []
+  // Each runs whatever became of the ones before it: one run tells everything that is wrong.
+  for (const step of steps) outcomes.push(await step())
+  console.log(`\n${summaryText(outcomes)}`)
+  process.exitCode = exitCodeOf(outcomes)
+}
