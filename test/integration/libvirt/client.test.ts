@@ -4,6 +4,7 @@ import { finished, pipeline } from 'node:stream/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import {
   type Connection,
+  type ConnectionOptions,
   type Domain,
   DomainEventType,
   DomainMetadataType,
@@ -151,22 +152,40 @@ describe.each([
   })
 })
 
-it('the test driver: addresses and leases of a running domain as virsh has them', async () => {
+it('the test driver: addresses of a running domain', async () => {
   const connection = await lab.open(lab.testDriverURI)
   const xml = domainXML('addressed').replaceAll('qemu', 'test').replace(lab.hypervisor.networkName, 'default')
   const domain = await connection.defineDomain(xml)
   await domain.create()
   const interfaces = await domain.interfaceAddresses(InterfaceAddressesSource.LEASE)
-  const lines = (await lab.virsh(lab.testDriverURI, 'net-dhcp-leases', 'default')).split('\n')
-  const leases = await (await connection.lookupNetworkByName('default')).getDHCPLeases()
   expect(interfaces).toHaveLength(1)
   expect(interfaces[0]).toMatchObject({ addresses: [{ type: IPAddressType.IPV4, prefix: 24 }] })
   expect(interfaces[0]?.hardwareAddress).toMatch(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/)
-  expect(leases.map(({ address, prefix }) => `${address}/${prefix}`)).toEqual(
-    lines.filter((line) => line !== '').map((line) => /\S+\/\d+/.exec(line)?.[0]),
-  )
   await domain.destroy()
   await domain.undefine()
+})
+
+it('QEMU: leases of a network, all and of one address, as virsh has them', async () => {
+  // What libvirt's helper writes for dnsmasq when a guest asks for an address.
+  const expiryTime = Math.floor(Date.now() / 1000) + 3600
+  const lease = (host: number) => ({
+    'ip-address': lab.hypervisor.subnet.replace(/\d+\/\d+$/, String(host)),
+    'mac-address': `52:54:00:00:00:${host}`,
+    'expiry-time': expiryTime,
+    ...(host === 50 ? { hostname: 'guest', 'client-id': 'ff:00' } : {}),
+  })
+  const network = await qemu.lookupNetworkByName(lab.hypervisor.networkName)
+  const file = `/var/lib/libvirt/dnsmasq/${await network.getBridgeName()}.status`
+  await lab.hypervisor.run('tee', [file], { input: JSON.stringify([lease(50), lease(51)]) })
+  const leases = await network.getDHCPLeases()
+  expect(leases).toMatchObject([
+    { expiryTime, type: IPAddressType.IPV4, macAddress: '52:54:00:00:00:50', hostName: 'guest', clientID: 'ff:00' },
+    { expiryTime, macAddress: '52:54:00:00:00:51', hostName: undefined, clientID: undefined },
+  ])
+  const rows = await lab.virsh(lab.hypervisor.uri, 'net-dhcp-leases', network.name)
+  expect(leases.map(({ address, prefix }) => `${address}/${prefix}`).sort()).toEqual(column(rows, 3))
+  expect(await network.getDHCPLeases('52:54:00:00:00:51')).toMatchObject([{ macAddress: '52:54:00:00:00:51' }])
+  await lab.hypervisor.run('rm', [file])
 })
 
 it('QEMU: capabilities of domains as virsh has them', async () => {
@@ -366,15 +385,16 @@ describe.each([
 
 describe('many calls at once', () => {
   it.each([
-    ['unix', 4, () => lab.open()],
-    ['unix', 16, () => lab.open(undefined, { maxConcurrentCalls: 16 })],
-    ['TLS', 4, () => lab.openTLS()],
+    ['unix', 4, (options: ConnectionOptions) => lab.open(undefined, options)],
+    ['unix', 16, (options: ConnectionOptions) => lab.open(undefined, options)],
+    ['TLS', 4, (options: ConnectionOptions) => lab.openTLS(options)],
     // Two messages in one TLS record: libvirtd leaves the second unread until something else is sent.
-    ['TLS', 16, () => lab.openTLS({ maxConcurrentCalls: 16 })],
-  ])('over %s, %d at the server: every one is answered', async (_transport, _calls, open) => {
+    ['TLS', 16, (options: ConnectionOptions) => lab.openTLS(options)],
+  ])('over %s, %d at the server: every one is answered', async (_transport, maxConcurrentCalls, open) => {
     for (let round = 0; round < 10; round++) {
-      const connection = await open()
-      const names = await Promise.all(Array.from({ length: 200 }, () => connection.getHostname({ timeout: 20_000 })))
+      // A ping would free what is stuck, so there are none, and the deadline is shorter than the server's interval.
+      const connection = await open({ maxConcurrentCalls, keepalive: { interval: 0, count: 0 } })
+      const names = await Promise.all(Array.from({ length: 200 }, () => connection.getHostname({ timeout: 4_000 })))
       expect(new Set(names)).toEqual(new Set([lab.hypervisor.name]))
       await connection.close()
     }
