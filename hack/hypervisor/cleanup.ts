@@ -17,7 +17,13 @@ export async function removeLeftovers(): Promise<string[]> {
 }
 
 async function removeInstance(record: InstanceRecord): Promise<void> {
-  if (record.init !== undefined && isAlive(record.init)) process.kill(record.init.pid, 'SIGKILL')
+  if (record.init !== undefined && isAlive(record.init)) {
+    try {
+      process.kill(record.init.pid, 'SIGKILL')
+    } catch {
+      // It ended meanwhile, by its supervisor or by another cleaner.
+    }
+  }
   if (record.hostInterface !== undefined) await run('ip', ['link', 'delete', record.hostInterface])
   await run('ip', ['netns', 'delete', record.networkNamespace])
   if (existsSync(join(record.directory, markerName))) rmSync(record.directory, { recursive: true, force: true })
