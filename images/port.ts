@@ -47,7 +47,10 @@ export type ImageState =
   | { readonly state: 'Fetching'; readonly received: number; readonly total?: number; readonly retrying?: string }
   | { readonly state: 'Verifying' }
   | { readonly state: 'Ready'; readonly image: StoredImage }
-  /** Final for this source, but for TemporaryFailure, which never ends up here: it is retried inside. */
+  /**
+   * Final for this source until it is released. TemporaryFailure never ends up here: it is retried inside. StoreFull is
+   * tried again by the next `ensure` that finds room.
+   */
   | { readonly state: 'Failed'; readonly failure: ImageFailure; readonly message: string }
 
 export interface ImageService {

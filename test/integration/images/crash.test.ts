@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
 import { createImageService, type FetchRequest, type ImageState } from '../../../images/index.ts'
 import { rawDisk, sha256 } from '../../../images/testing/content.ts'
@@ -32,12 +33,18 @@ function request(): FetchRequest {
   return { id: 'a', source: { url: server.url(), checksum: `sha256:${sha256(server.content)}` } }
 }
 
-function started(): ChildProcess {
+/** Starts the service; `latest` follows what it says. */
+function started(): { child: ChildProcess; latest: () => ImageState | undefined } {
   const program = join(import.meta.dirname, 'service-process.ts')
-  child = spawn(process.execPath, [program, directory, JSON.stringify(request())], {
+  const service = spawn(process.execPath, [program, directory, JSON.stringify(request())], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  return child
+  let latest: ImageState | undefined
+  createInterface({ input: service.stdout }).on('line', (line) => {
+    latest = JSON.parse(line) as ImageState
+  })
+  child = service
+  return { child: service, latest: () => latest }
 }
 
 async function killed(): Promise<void> {
@@ -49,13 +56,8 @@ async function killed(): Promise<void> {
   await exit
 }
 
-async function stateWhere(process: ChildProcess, condition: (state: ImageState) => boolean): Promise<ImageState> {
-  if (!process.stdout) throw new Error('no output')
-  for await (const line of createInterface({ input: process.stdout })) {
-    const state = JSON.parse(line) as ImageState
-    if (condition(state)) return state
-  }
-  throw new Error('the service ended')
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await delay(2)
 }
 
 /** Whatever was killed where: what lies under the name of a digest has that digest. */
@@ -65,50 +67,56 @@ async function checkStore(): Promise<void> {
   }
 }
 
+const isReady = (state: ImageState | undefined) => state?.state === 'Ready'
+
 test('after kill -9 in the middle a new process goes on where it was made durable, with less than the whole sent again', async () => {
   server.behave = (index) => (index === 0 ? { rate: size / 4 } : {})
-  await stateWhere(started(), (state) => state.state === 'Fetching' && state.received > size / 2)
+  const first = started()
+  await until(() => {
+    const state = first.latest()
+    return state?.state === 'Fetching' && state.received > size / 2
+  })
   await killed()
   await checkStore()
   const before = server.bytesSent
-  expect(await stateWhere(started(), (state) => state.state === 'Ready')).toMatchObject({
-    image: { digest: sha256(server.content), storedSize: size },
-  })
+  const second = started()
+  await until(() => isReady(second.latest()))
+  expect(second.latest()).toMatchObject({ image: { digest: sha256(server.content), storedSize: size } })
   const again = server.bytesSent - before
   expect(server.requests[1]?.headers.range).toMatch(/^bytes=[1-9]/)
   expect(again).toBeGreaterThan(0)
   expect(again).toBeLessThan((size * 3) / 4)
 })
 
-test('kill -9 at many moments never leaves a wrong content, and the image comes in the end', async () => {
-  server.behave = () => ({ rate: size * 2 })
-  for (let round = 0; round < 12; round++) {
-    const process = started()
-    // Later with each round: while loading, receiving, verifying, publishing, and after.
-    const bytes = (size * round) / 10
-    await stateWhere(process, (state) => state.state !== 'Fetching' || state.received >= Math.min(bytes, size / 2))
-    const until = server.bytesSent + bytes / 8
-    while (server.bytesSent < until && process.exitCode === null) {
-      const state = await Promise.race([
-        stateWhere(process, (s) => s.state === 'Ready').catch(() => undefined),
-        new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined))),
-      ])
-      if (state) break
-    }
+test.each([0, 0.2, 0.6, 0.9, 0.99, 1])(
+  'kill -9 after %d of the bytes, then again and again at the end, leaves no wrong content, and the image comes',
+  async (fraction) => {
+    server.behave = () => ({ rate: size * 2 })
+    started()
+    await until(() => server.requests.length > 0 && server.bytesSent >= size * fraction)
     await killed()
     await checkStore()
-  }
-  expect(await stateWhere(started(), (state) => state.state === 'Ready')).toMatchObject({ state: 'Ready' })
-  await killed()
-  await checkStore()
-  expect(await readdir(join(directory, 'sha256'))).toEqual([sha256(server.content)])
-})
+    // Around the moments of verifying and of giving the content its place, each time as early as it can be seen.
+    for (const moment of ['Verifying', 'Verifying', 'Ready']) {
+      const { latest } = started()
+      await until(() => latest()?.state === moment || isReady(latest()))
+      await killed()
+      await checkStore()
+    }
+    const last = started()
+    await until(() => isReady(last.latest()))
+    await killed()
+    await checkStore()
+    expect(await readdir(join(directory, 'sha256'))).toEqual([sha256(server.content)])
+    expect(await readdir(join(directory, 'partial'))).toEqual([])
+  },
+)
 
 test('a second process cannot open the store while the first lives, and can at once when that was killed', async () => {
   server.behave = () => ({ stallAfter: 1024 })
   const first = started()
-  await stateWhere(first, (state) => state.state === 'Fetching')
-  await expect(createImageService({ directory })).rejects.toThrow(`pid ${first.pid}`)
+  await until(() => first.latest() !== undefined)
+  await expect(createImageService({ directory })).rejects.toThrow(`pid ${first.child.pid}`)
   await killed()
   const second = await createImageService({ directory })
   await second.close()

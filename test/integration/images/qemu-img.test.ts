@@ -8,7 +8,7 @@ import { createImageService, type ImageService, type ImageState, qemuImgInspecto
 import { inspect } from '../../../images/inspect/inspect.ts'
 import { qcow2, sha256 } from '../../../images/testing/content.ts'
 import { FileServer } from '../../../images/testing/file-server.ts'
-import { settled, stateWhere } from '../../../images/testing/until.ts'
+import { stateWhere } from '../../../images/testing/until.ts'
 
 jest.setTimeout(60_000)
 
@@ -69,7 +69,7 @@ describe('hostile files made by qemu-img are UnsafeFormat before qemu-img sees t
     await create('-f', 'qcow2', '-b', 'base', '-F', 'raw', 'a.qcow2')
     await expect(inspected('a.qcow2', never)).rejects.toMatchObject({
       failure: 'UnsafeFormat',
-      message: /backing file/,
+      message: expect.stringContaining('backing file'),
     })
     await create('-u', '-f', 'qcow2', '-b', '/etc/shadow', '-F', 'raw', 'b.qcow2', '1M')
     await expect(inspected('b.qcow2', never)).rejects.toThrow('backing file')
@@ -79,7 +79,10 @@ describe('hostile files made by qemu-img are UnsafeFormat before qemu-img sees t
 
   test('an external data file', async () => {
     await create('-f', 'qcow2', '-o', 'data_file=data,data_file_raw=on', 'a.qcow2', '1M')
-    await expect(inspected('a.qcow2', never)).rejects.toMatchObject({ failure: 'UnsafeFormat', message: /data file/ })
+    await expect(inspected('a.qcow2', never)).rejects.toMatchObject({
+      failure: 'UnsafeFormat',
+      message: expect.stringContaining('data file'),
+    })
   })
 
   test('encryption', async () => {
@@ -99,7 +102,10 @@ describe('hostile files made by qemu-img are UnsafeFormat before qemu-img sees t
       ],
       { cwd: directory },
     )
-    await expect(inspected('a.qcow2', never)).rejects.toMatchObject({ failure: 'UnsafeFormat', message: /encrypted/ })
+    await expect(inspected('a.qcow2', never)).rejects.toMatchObject({
+      failure: 'UnsafeFormat',
+      message: expect.stringContaining('encrypted'),
+    })
   })
 
   test.each(['vmdk', 'vdi', 'vhdx', 'vpc', 'qed', 'qcow', 'parallels'])(
@@ -136,11 +142,15 @@ describe('the child process is limited', () => {
     )
   }
 
-  test('in wall time, and then it is gone', async () => {
-    const result = await outcome(`echo $$ > ${place('pid')}; exec sleep 1000`, { wallTime: 300 })
+  test('in wall time, with everything that it started', async () => {
+    // The service waits for the end of whoever holds the pipes, so it could not go on while one lived.
+    const result = await outcome('sleep 1000; true', { wallTime: 300 })
     expect(result).toMatchObject({ failure: 'TemporaryFailure', message: expect.stringContaining('did not end') })
-    const pid = Number(await readFile(place('pid'), 'utf8'))
-    expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  })
+
+  test('in what it leaves behind', async () => {
+    const result = await outcome(`sleep 1000 & echo '{"format":"qcow2","virtual-size":7}'`)
+    expect(result).toBe(7)
   })
 
   test('in CPU time', async () => {
@@ -206,7 +216,7 @@ describe('the whole service with the real qemu-img', () => {
     service = await createImageService({ directory: place('store'), inspector, limits: { reservedSpace: 0 } })
     const checksum = `sha256:${sha256(server.content)}`
     await service.ensure({ id: 'a', source: { url: server.url(), checksum } })
-    return inspector === undefined ? settled(service, 'a') : stateWhere(service, 'a', isTold)
+    return stateWhere(service, 'a', isTold)
   }
   const isTold = (state: ImageState) => state.state !== 'Verifying' && !(state.state === 'Fetching' && !state.retrying)
 
