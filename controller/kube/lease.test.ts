@@ -72,9 +72,9 @@ function candidate(identity: string, clock: VirtualClock, options: Partial<Lease
     name: 'berth',
     identity,
     random: () => 0,
-    onLost: (error) => lost.push(error),
     ...options,
   })
+  elector.lost.addEventListener('abort', () => lost.push(elector.lost.reason))
   const made: Candidate = { elector, clock, lost, stop, leads: false }
   void elector.acquire(stop.signal).then((won) => {
     made.leads = won

@@ -30,14 +30,15 @@ export interface LeaseOptions {
   /** Between attempts, ms. Default 2 s. */
   readonly retryPeriod?: number
   readonly random?: () => number
-  /** Called once when the lease is lost. Whoever runs the process ends it. */
-  readonly onLost?: (error: BerthError) => void
 }
 
 const tooLate = 'The lease could not be renewed in time.'
 
 export class LeaderElector {
   readonly guard: Guard
+  /** Aborted, with a BerthError, when the lease is lost: what is on its way ends, and so does the process. */
+  readonly lost: AbortSignal
+  readonly #lost = new AbortController()
   readonly #options: LeaseOptions
   readonly #leaseDuration: number
   readonly #renewDeadline: number
@@ -47,7 +48,6 @@ export class LeaderElector {
   #seen: { readonly lease: ReadObject<Lease>; readonly at: number } | undefined
   /** Ours until then, by the monotonic clock. */
   #deadline: number | undefined
-  #lost = false
   #released = false
   #cancelExpiry: () => void = () => {}
   readonly #stopRenewing = new AbortController()
@@ -65,11 +65,12 @@ export class LeaderElector {
         'Leader election needs leaseDuration > renewDeadline > 1.2 × retryPeriod.',
       )
     }
+    this.lost = this.#lost.signal
     this.guard = { check: () => this.#check() }
   }
 
   get leading(): boolean {
-    return !this.#lost && !this.#released && this.#deadline !== undefined && this.#now() < this.#deadline
+    return !this.lost.aborted && !this.#released && this.#deadline !== undefined && this.#now() < this.#deadline
   }
 
   /** Waits for the lease; then keeps it in the background until it is lost or released. False: aborted before. */
@@ -93,7 +94,7 @@ export class LeaderElector {
   /** Gives the lease up, so that another need not wait. Call it when nothing more is done under it. */
   async release(): Promise<void> {
     const { client, clock, log } = this.#options
-    if (this.#deadline === undefined || this.#lost || this.#released) return
+    if (this.#deadline === undefined || this.lost.aborted || this.#released) return
     this.#released = true
     this.#cancelExpiry()
     this.#stopRenewing.abort()
@@ -182,13 +183,12 @@ export class LeaderElector {
   }
 
   #lose(reason: string): void {
-    if (this.#lost || this.#released) return
-    this.#lost = true
+    if (this.lost.aborted || this.#released) return
     this.#cancelExpiry()
     this.#stopRenewing.abort()
     const error = new BerthError('NotLeader', reason)
     this.#options.log.error({ err: error }, 'lost the lease')
-    this.#options.onLost?.(error)
+    this.#lost.abort(error)
   }
 
   /** Below renewDeadline, so that one request that hangs does not cost the lease. */

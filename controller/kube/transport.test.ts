@@ -155,6 +155,35 @@ test('refused credentials are read anew, once', async () => {
   await own.close()
 })
 
+test('rotated TLS material gets new connections, without disturbing a request under way', async () => {
+  let ca = 'one'
+  const rotating = api.transport({
+    credentials: {
+      server: new URL(api.origin),
+      current: async () => ({ tls: { ca }, headers: {} }),
+      invalidate() {},
+    },
+  })
+  const ports: (number | undefined)[] = []
+  let release = () => {}
+  api.script.push((request, response) => {
+    ports.push(response.socket?.remotePort)
+    release = () => void json(thing)(request, response)
+  })
+  api.fallback = (request, response) => {
+    ports.push(response.socket?.remotePort)
+    json(thing)(request, response)
+  }
+  const slow = client(rotating).get(things, key)
+  await eventually(() => ports.length === 1)
+  ca = 'two'
+  await client(rotating).get(things, key)
+  release()
+  expect(await slow).toEqual(thing)
+  expect(ports[1]).not.toBe(ports[0])
+  await rotating.close()
+})
+
 test('requests share few connections', async () => {
   const narrow = api.transport({ connections: 2 })
   const ports = new Set<number | undefined>()

@@ -70,13 +70,19 @@ export class Controller {
     const cancel = this.#options.clock.after(limit, () => late())
     const over = new Promise<boolean>((resolve) => {
       late = () => {
-        this.#abort.abort(new BerthError('NotLeader', 'This process is stopping.'))
+        this.abort()
         resolve(false)
       }
     })
     const clean = await Promise.race([ended, over])
     cancel()
     return clean
+  }
+
+  /** Takes no more keys, and aborts passes that run. */
+  abort(): void {
+    this.queue.shutDown()
+    this.#abort.abort(new BerthError('NotLeader', 'This process is stopping.'))
   }
 
   async #work(): Promise<void> {

@@ -42,8 +42,10 @@ function informer() {
 }
 function elector() {
   const { promise: elected, resolve: elect } = Promise.withResolvers<boolean>()
+  const lost = new AbortController()
   return {
-    leading: false,
+    lost: lost.signal,
+    lose: () => lost.abort(new BerthError('NotLeader', 'lost the lease')),
     elect,
     acquire: async (signal: AbortSignal) => {
       signal.addEventListener('abort', () => elect(false))
@@ -57,11 +59,12 @@ function elector() {
   }
 }
 /** A pass takes a second. */
-const controller = (time = 1_000) =>
+const controller = (time = 1_000, aborted = () => {}) =>
   new Controller({
     reconciler: {
       name: 'thing',
-      reconcile: async (key) => {
+      reconcile: async (key, { signal }) => {
+        signal.addEventListener('abort', aborted)
         happened.push(`pass ${key}`)
         await new Promise<void>((resolve) => clock.after(time, resolve))
         happened.push(`passed ${key}`)
@@ -167,18 +170,18 @@ test('the listing at the beginning of the term is tried again until it works; no
   expect(happened).toEqual(['listed', 'pass a'])
 })
 
-test('a lost lease ends it at once: nothing is waited for, nothing is released', async () => {
+test('a lost lease ends it at once: passes are aborted, nothing is waited for, nothing is released', async () => {
   const election = elector()
-  const things = controller()
+  const things = controller(1_000, () => happened.push('aborted'))
   const { manager, outcome } = run({ elector: election, controllers: [things] })
   things.enqueue('a')
   election.elect(true)
   await clock.advance(100)
-  manager.lost(new BerthError('NotLeader', 'lost the lease'))
+  election.lose()
   await clock.advance(0)
   expect(outcome()).toBe('lost the lease')
   expect(manager.leading).toBe(false)
-  expect(happened).toEqual(['elected', 'listed', 'pass a'])
+  expect(happened).toEqual(['elected', 'listed', 'pass a', 'aborted'])
 })
 
 test('a pass that does not end in time: stops all the same, but the lease is left to expire', async () => {

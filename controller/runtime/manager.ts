@@ -17,7 +17,8 @@ export interface Startable {
 
 /** What the manager needs of leader election; absent where there is only one process. */
 export interface Elector {
-  readonly leading: boolean
+  /** Aborted when the lease is lost. */
+  readonly lost: AbortSignal
   acquire(signal: AbortSignal): Promise<boolean>
   release(): Promise<void>
 }
@@ -45,8 +46,6 @@ export interface ManagerOptions {
 
 export class Manager {
   readonly #options: ManagerOptions
-  /** Aborted when the lease is lost. */
-  readonly #lost = new AbortController()
   #leading = false
 
   constructor(options: ManagerOptions) {
@@ -62,13 +61,6 @@ export class Manager {
     return this.#leading
   }
 
-  /** For the elector's onLost: `run` rejects at once, and nothing is waited for. */
-  lost(error: BerthError): void {
-    this.#options.metrics.leader.set({ name: 'berth' }, 0)
-    this.#leading = false
-    this.#lost.abort(error)
-  }
-
   /**
    * Runs until `signal` is aborted, then stops gracefully. Rejects when the caches can't be filled in time, when the
    * lease is lost, or when what runs while leading fails: the process must then end.
@@ -79,7 +71,7 @@ export class Manager {
     const leading = new AbortController()
     const failed = Promise.withResolvers<never>()
     failed.promise.catch(() => {})
-    this.#lost.signal.addEventListener('abort', () => failed.reject(this.#lost.signal.reason), { once: true })
+    elector?.lost.addEventListener('abort', () => failed.reject(elector.lost.reason), { once: true })
     const running: Promise<unknown>[] = informers.map((informer) => informer.run(watching.signal))
     try {
       metrics.leader.set({ name: 'berth' }, 0)
@@ -103,7 +95,7 @@ export class Manager {
       metrics.leader.set({ name: 'berth' }, 0)
       leading.abort()
       watching.abort()
-      for (const controller of controllers) controller.queue.shutDown()
+      for (const controller of controllers) controller.abort()
     }
     await Promise.all(running)
   }
@@ -125,8 +117,8 @@ export class Manager {
 
   /** The listing is made after the lease was won, so that nothing an earlier leader could know is missing. */
   async #beginTerm(signal: AbortSignal): Promise<boolean> {
-    const { clock, log, term, inheritedUIDs, random = Math.random } = this.#options
-    for (let failures = 1; !signal.aborted && !this.#lost.signal.aborted; failures++) {
+    const { clock, elector, log, term, inheritedUIDs, random = Math.random } = this.#options
+    for (let failures = 1; !signal.aborted && !elector?.lost.aborted; failures++) {
       try {
         term.begin(await inheritedUIDs(signal))
         return !signal.aborted

@@ -21,18 +21,17 @@ beforeAll(async () => {
 })
 afterAll(() => transport.close())
 
-const candidate = (identity: string, name: string, lost: string[] = []) =>
+const candidate = (identity: string, name: string, over: APIClient = client) =>
   new LeaderElector({
-    client,
+    client: over,
     clock: systemClock,
     log: quiet,
     namespace: plane.namespace,
     name,
     identity,
-    leaseDuration: 3_000,
-    renewDeadline: 2_000,
+    leaseDuration: 5_000,
+    renewDeadline: 3_000,
     retryPeriod: 200,
-    onLost: () => lost.push(identity),
   })
 const holder = async (name: string) =>
   (await client.get(leases, { namespace: plane.namespace, name }))?.spec?.holderIdentity
@@ -49,7 +48,7 @@ test('one leads; released, the other follows at once', async () => {
   const renewals = new Set<string | undefined>()
   await eventually(async () => {
     renewals.add((await client.get(leases, { namespace: plane.namespace, name: 'handover' }))?.spec?.renewTime)
-    return renewals.size > 15
+    return renewals.size > 25
   })
   a.guard.check()
   expect(elected).toBe(false)
@@ -57,7 +56,7 @@ test('one leads; released, the other follows at once', async () => {
   const started = performance.now()
   await a.release()
   await waiting
-  expect(performance.now() - started).toBeLessThan(2_000)
+  expect(performance.now() - started).toBeLessThan(4_000)
   b.guard.check()
   expect(() => a.guard.check()).toThrow(/does not hold the lease/)
   expect(await holder('handover')).toBe('b')
@@ -66,28 +65,16 @@ test('one leads; released, the other follows at once', async () => {
 })
 
 test('the leader is cut off: it may not write when the other takes over', async () => {
-  const lost: string[] = []
   const { client: own, transport: line } = await connect(plane.kubeconfig)
-  const a = new LeaderElector({
-    client: own,
-    clock: systemClock,
-    log: quiet,
-    namespace: plane.namespace,
-    name: 'cut',
-    identity: 'a',
-    leaseDuration: 3_000,
-    renewDeadline: 2_000,
-    retryPeriod: 200,
-    onLost: () => lost.push('a'),
-  })
-  const b = candidate('b', 'cut', lost)
+  const a = candidate('a', 'cut', own)
+  const b = candidate('b', 'cut')
   const forever = new AbortController().signal
   await a.acquire(forever)
   const waiting = b.acquire(forever)
   await line.close()
   await waiting
   expect(() => a.guard.check()).toThrow(/does not hold the lease/)
-  expect(lost).toEqual(['a'])
+  expect(a.lost.reason).toMatchObject({ code: 'NotLeader' })
   expect((await client.get(leases, { namespace: plane.namespace, name: 'cut' }))?.spec).toMatchObject({
     holderIdentity: 'b',
     leaseTransitions: 1,
@@ -96,14 +83,13 @@ test('the leader is cut off: it may not write when the other takes over', async 
 })
 
 test('someone writes the lease over: it is given up', async () => {
-  const lost: string[] = []
-  const a = candidate('a', 'stolen', lost)
+  const a = candidate('a', 'stolen')
   await a.acquire(new AbortController().signal)
   await plane.kubectlRun(
     ...['-n', plane.namespace, 'patch', 'lease', 'stolen', '--type=merge', '-p'],
     '{"spec":{"holderIdentity":"thief"}}',
   )
-  await eventually(() => lost.length === 1)
+  await eventually(() => a.lost.aborted)
   expect(() => a.guard.check()).toThrow(/does not hold the lease/)
 })
 
