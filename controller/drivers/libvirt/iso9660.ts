@@ -6,6 +6,11 @@
 const sectorSize = 2048
 /** Where everything lies: descriptors from sector 16 on, two path tables for each of the two directories. */
 const sectors = { descriptors: 16, pathTables: 19, directory: 23, joliet: 24, files: 25 }
+/**
+ * Sectors of zeros after the end, as mkisofs writes them: BusyBox's findfs reads 34 sectors at once and takes a shorter
+ * device for none, and Linux reads ahead on CD-ROMs.
+ */
+const padding = 150
 /** 2000-01-01 00:00 UTC everywhere: equal files give equal images. */
 const recordedAt = [100, 1, 1, 0, 0, 0, 0] as const
 const volumeDate = '2000010100000000\0'
@@ -32,7 +37,7 @@ export function isoImage(label: string, files: Readonly<Record<string, string>>)
   if (!/^[A-Za-z0-9-]{1,16}$/.test(label)) throw new RangeError(`'${label}' cannot be the label of an ISO 9660 image`)
   const placed = place(files)
   const end = placed.reduce((sector, file) => Math.max(sector, file.sector + sectorsOf(file.length)), sectors.files)
-  const image = Buffer.alloc(end * sectorSize)
+  const image = Buffer.alloc((end + padding) * sectorSize)
   const at = (sector: number) => sector * sectorSize
 
   image.set(volumeDescriptor(1, label, end, sectors.pathTables, sectors.directory), at(sectors.descriptors))
