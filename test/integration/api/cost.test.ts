@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { kinds } from '../../../controller/api/kinds/all.ts'
+import type { KindDefinition } from '../../../controller/api/schema/kind.ts'
 import { crdOf } from '../../../hack/generate/crd.ts'
 import { accepted } from './api.ts'
 import { type Choices, largest, largestLabels, type Schema } from './largest.ts'
@@ -54,8 +55,7 @@ const choices: Readonly<Record<Kind, Choices>> = {
 test.each(kinds.map((definition) => [definition.kind as Kind, definition] as const))(
   'the largest %s gets in, with the largest status, and is replaced',
   async (kind, definition) => {
-    const [version] = crdOf(definition).spec.versions
-    const { spec, status } = version?.schema.openAPIV3Schema.properties as unknown as { spec: Schema; status?: Schema }
+    const { spec, status } = propertiesOf(definition)
     const name = 'a'.repeat(definition.names.max)
     const object = changed(least[kind], { 'metadata.name': name, spec: largest(spec, 'spec', choices[kind]) })
     const made = accepted(await plane.api.create(object))
@@ -72,3 +72,9 @@ test.each(kinds.map((definition) => [definition.kind as Kind, definition] as con
   },
   60_000,
 )
+
+function propertiesOf(definition: KindDefinition): { readonly spec: Schema; readonly status?: Schema } {
+  const [version] = crdOf(definition).spec.versions
+  if (version === undefined) throw new Error(`${definition.kind} has no version`)
+  return version.schema.openAPIV3Schema.properties as unknown as { spec: Schema; status?: Schema }
+}
