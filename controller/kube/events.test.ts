@@ -71,7 +71,7 @@ test('what has no namespace has its events in default', async () => {
 
 test('repeats are one event with a series, written at most every 30 s', async () => {
   const events = recorder()
-  for (let second = 0; second < 120; second++) {
+  for (let second = 0; second < 110; second++) {
     events.record(started)
     await clock.advance(1_000)
   }
@@ -81,7 +81,7 @@ test('repeats are one event with a series, written at most every 30 s', async ()
   expect(written[0]?.series).toBeUndefined()
   expect(written.at(-1)).toMatchObject({
     eventTime: '2026-01-01T00:00:00.000000Z',
-    series: { count: 120, lastObservedTime: '2026-01-01T00:01:59.000000Z' },
+    series: { count: 110, lastObservedTime: '2026-01-01T00:01:49.000000Z' },
   })
 })
 
@@ -92,6 +92,18 @@ test('a repeat after a long time is a new event', async () => {
   events.record(started)
   await clock.advance(0)
   expect(new Set(written.map(({ metadata }) => metadata.name)).size).toBe(2)
+})
+
+test('what is remembered of repeats is bounded', async () => {
+  const events = recorder({ queueLength: 10_000 })
+  const about = (n: number) => ({ ...started, regarding: { ...vm, name: `vm-${n}`, uid: `u${n}` } })
+  for (let n = 0; n < 5_000; n++) events.record(about(n))
+  events.record(about(0))
+  events.record(about(4_999))
+  await events.flush(1_000)
+  const names = (n: number) =>
+    new Set(written.map(({ metadata }) => metadata.name).filter((name) => name.startsWith(`vm-${n}.`)))
+  expect([names(0).size, names(4_999).size]).toEqual([2, 1])
 })
 
 test('another note, actor or object is another event', async () => {

@@ -205,6 +205,17 @@ describe('one clock', () => {
     expect(server.lease.spec?.holderIdentity).toBe('thief')
   })
 
+  test('another had it meanwhile, and let go again: our term is over all the same', async () => {
+    const a = candidate('a', clock)
+    await clock.advance(0)
+    const lease = server.lease as ReadObject<Lease>
+    const { holderIdentity: _, ...spec } = lease.spec ?? {}
+    server.lease = { ...lease, metadata: { ...lease.metadata, resourceVersion: '99' }, spec }
+    await clock.advance(2_000)
+    expect(mayWrite(a)).toBe(false)
+    expect(a.lost).toHaveLength(1)
+  })
+
   test('the lease is deleted: it is made again, and kept', async () => {
     const a = candidate('a', clock)
     await clock.advance(0)

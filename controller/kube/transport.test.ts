@@ -211,6 +211,8 @@ test('the guard is asked when a connection is free, not while the request still 
   const first = guarded.get(things, key)
   await eventually(() => api.requests.length === 1)
   const second = failure(guarded.create(things, thing))
+  // All that the second can do without a connection is done.
+  await new Promise((resolve) => setImmediate(resolve))
   lost = true
   release()
   await first

@@ -120,6 +120,18 @@ describe('what becomes of a key', () => {
     expect((await metrics.passErrors.get()).values).toEqual([])
   })
 
+  test('a Conflict after another outcome is a first one again', async () => {
+    const controller = start(async () => {
+      if (passes.length % 2 === 0) return {}
+      throw new BerthError('Conflict', 'x')
+    })
+    controller.enqueue('a')
+    await clock.advance(1_000)
+    controller.enqueue('a')
+    await clock.advance(1_000)
+    expect(times()).toEqual([0, 0, 1_000, 1_000])
+  })
+
   test('a defect that throws: as InternalError, with back-off, and others go on', async () => {
     const controller = start(
       async (key) => {

@@ -79,6 +79,15 @@ test('of two under way one is answered and one is not: the careful reading', () 
   expect(wait()).toBe(T)
 })
 
+test('of two under way one ends unknown, then the other is answered: the careful reading', () => {
+  settling.began('i')
+  clock.stall(10_000)
+  settling.began('i')
+  settling.unresolved('i')
+  settling.resolved('i')
+  expect(wait()).toBe(T)
+})
+
 test('of call and term the later counts', () => {
   clock.stall(30_000)
   settling.began('i')
