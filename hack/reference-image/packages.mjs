@@ -1,5 +1,13 @@
 /** Debian packages whose tools build the reference image. Plain data, read by the set-up before TypeScript can run. */
-export const packages = ['e2fsprogs', 'dosfstools', 'mtools', 'syslinux', 'syslinux-common', 'qemu-utils']
+export const packages = [
+  'busybox-static',
+  'e2fsprogs',
+  'dosfstools',
+  'mtools',
+  'syslinux',
+  'syslinux-common',
+  'qemu-utils',
+]
 
 /**
  * Debian packages whose files go into the image. They are downloaded and unpacked, not installed. The kernel is the

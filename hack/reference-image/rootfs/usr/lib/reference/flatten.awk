@@ -156,6 +156,7 @@ function flow_scalar(  start, c, quote) {
     for (at++; at <= length(flow); at++) {
       c = substr(flow, at, 1)
       if (c == "\\" && quote == "\"") at++
+      else if (c == "'" && quote == "'" && substr(flow, at + 1, 1) == "'") at++
       else if (c == quote) break
     }
     at++
