@@ -29,7 +29,7 @@ describe('an API server of its own', () => {
   beforeAll(async () => {
     plane = await startControlPlane({ controllerManager: false })
   })
-  afterAll(() => plane.stop())
+  afterAll(() => plane?.stop())
 
   test('killed and started again: the informer catches up by itself, and requests work again', async () => {
     const { client, transport } = await connect(plane.kubeconfig)
