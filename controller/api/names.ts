@@ -28,10 +28,6 @@ export const annotations = {
   description: 'berth.dev/description',
   /** A new value asks for one fresh look at the host. */
   reconcileAt: 'berth.dev/reconcile-at',
-  /** Names the uid of a machine that vanished from its host and may be made anew. */
-  recreate: 'berth.dev/recreate',
-  /** On a Namespace: its defaults, by name. */
-  defaultNetwork: 'berth.dev/default-network',
   /** On an Event: who asked. */
   actor: 'berth.dev/actor',
 } as const

@@ -67,7 +67,7 @@ const networkInterface = object(
         ),
       ],
     }),
-    network: optional(label('Network that it is on. Absent: the default network of the namespace.')),
+    network: optional(label('Network that it is on. Absent: the only Network there is.')),
     macAddress: optional(macAddress('MAC address, unicast. Absent: generated once and kept in status.')),
   },
   'A network interface.',
@@ -166,7 +166,7 @@ const spec = object(
       mapList(
         ['name'],
         networkInterface,
-        'Network interfaces. Absent: one, eth0, on the default network; an empty list: none.',
+        'Network interfaces. Absent: one, eth0, on the only Network there is; an empty list: none.',
         {
           max: 16,
           rules: [
