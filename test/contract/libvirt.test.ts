@@ -31,7 +31,7 @@ async function setup(): Promise<DriverWorld> {
   hypervisor = await startHypervisor({ name: 'contract' })
   const { directory, uri, poolName, poolPath, networkName } = hypervisor
   const smallPool = 'small'
-  await inHost('mkdir', '-p', '/var/log/libvirt/qemu', join(directory, smallPool))
+  await inHost('mkdir', '-p', join(directory, smallPool))
   await inHost('mount', '-t', 'tmpfs', '-o', 'size=12m', 'small', join(directory, smallPool))
   await virsh('pool-create-as', smallPool, 'dir', '--target', join(directory, smallPool))
   const scratch = mkdtempSync(join(tmpdir(), 'berth-contract-'))

@@ -1,0 +1,177 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import type { InterfaceSpec } from '../../hypervisor/port.ts'
+import { type DomainDefinition, diskTarget, formatDomain, parkDomain, parkedNetwork, readDomain } from './domain-xml.ts'
+import { tagNamespace } from './tag.ts'
+
+const text = fc
+  .string({ unit: 'grapheme', maxLength: 40 })
+  .filter((value) => !/[^\t\n\r\u0020-\u{10ffff}]/u.test(value))
+const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,18}[a-z0-9]$/)
+const diskName = name.filter((value) => value !== 'seed')
+const uuid = fc.uuid()
+
+const macAddress = fc
+  .uint8Array({ minLength: 5, maxLength: 5 })
+  .map((bytes) => ['52', ...[...bytes].map((byte) => byte.toString(16).padStart(2, '0'))].join(':'))
+
+const interfaces: fc.Arbitrary<readonly InterfaceSpec[]> = fc.uniqueArray(
+  fc.record({
+    name,
+    macAddress,
+    attachment: fc.oneof(fc.record({ bridge: name }), fc.record({ libvirtNetwork: name })),
+  }),
+  { maxLength: 4, selector: (one) => one.macAddress },
+)
+
+const definition: fc.Arbitrary<DomainDefinition> = fc.record({
+  id: uuid,
+  name: fc.stringMatching(/^[a-z0-9-]{1,20}_[a-z0-9-]{1,20}$/),
+  tag: fc.record({
+    schema: fc.constant(1 as const),
+    cluster: uuid,
+    namespace: name,
+    name,
+    uid: uuid,
+    instanceID: uuid,
+    owner: text,
+    slot: text,
+  }),
+  cpus: fc.integer({ min: 1, max: 255 }),
+  memory: fc.integer({ min: 1, max: 2 ** 32 }).map((kibibytes) => kibibytes * 1024),
+  architecture: fc.constant('x86_64'),
+  machineType: fc.constantFrom('pc', 'q35'),
+  accelerator: fc.constantFrom('KVM', 'QEMU'),
+  disks: fc.uniqueArray(fc.record({ name: diskName, pool: text, volume: text, path: text }), {
+    maxLength: 30,
+    selector: (disk) => disk.name,
+  }),
+  seed: fc.record({ pool: text, volume: text, path: text }),
+  interfaces,
+})
+
+const example: DomainDefinition = {
+  id: '4d1b2c4e-0000-4000-8000-00000000000a',
+  name: 'default_web',
+  tag: {
+    schema: 1,
+    cluster: 'c',
+    namespace: 'default',
+    name: 'web',
+    uid: 'u',
+    instanceID: '4d1b2c4e-0000-4000-8000-00000000000a',
+    owner: 'User:alice',
+    slot: 'kvm1-a-1',
+  },
+  cpus: 2,
+  memory: 2 ** 30,
+  architecture: 'x86_64',
+  machineType: 'pc',
+  accelerator: 'QEMU',
+  disks: [{ name: 'root', pool: 'default', volume: 'v', path: '/pool/v' }],
+  seed: { pool: 'default', volume: 's', path: '/pool/s' },
+  interfaces: [{ name: 'main', macAddress: '52:54:00:00:00:01', attachment: { bridge: 'br0' } }],
+}
+
+describe('domain XML', () => {
+  test('what is written reads back equal', () => {
+    fc.assert(
+      fc.property(definition, (given) => {
+        const { reading, parked, paths, ...read } = readDomain(formatDomain(given))
+        const { tag, ...rest } = given
+        expect({ tag: reading.tag, ...read }).toEqual({ tag, ...rest })
+        expect(parked).toBe(false)
+        expect(paths).toEqual([...given.disks, given.seed].map((disk) => disk.path))
+      }),
+    )
+  })
+
+  test('equal definitions give equal XML', () => {
+    fc.assert(fc.property(definition, (given) => formatDomain(given) === formatDomain(structuredClone(given))))
+  })
+
+  test('off stays off, a reboot is one, and a crash is not restarted behind our back', () => {
+    const xml = formatDomain(example)
+    expect(xml).toContain('<on_poweroff>destroy</on_poweroff>')
+    expect(xml).toContain('<on_reboot>restart</on_reboot>')
+    expect(xml).toContain('<on_crash>destroy</on_crash>')
+  })
+
+  test('the accelerator is what was asked for', () => {
+    expect(formatDomain(example)).toContain('<domain type="qemu">')
+    expect(formatDomain({ ...example, accelerator: 'KVM' })).toContain('<domain type="kvm">')
+  })
+
+  test('memory that is no whole number of KiB is never less than asked for', () => {
+    expect(readDomain(formatDomain({ ...example, memory: 1024 * 1024 + 1 })).memory).toBe(1024 * 1025)
+  })
+
+  test('disks beyond the 26th have names of two letters', () => {
+    expect([0, 25, 26, 27, 701, 702].map(diskTarget)).toEqual(['vda', 'vdz', 'vdaa', 'vdab', 'vdzz', 'vdaaa'])
+  })
+
+  test('what is no domain is not read as one', () => {
+    expect(() => readDomain('<network/>')).toThrow(SyntaxError)
+    expect(() => readDomain('')).toThrow(SyntaxError)
+  })
+})
+
+describe('parking', () => {
+  test('changes nothing but one interface, and keeps tag and disks', () => {
+    fc.assert(
+      fc.property(definition, (given) => {
+        const { parked, ...after } = readDomain(parkDomain(formatDomain(given)))
+        const { parked: _, ...before } = readDomain(formatDomain(given))
+        expect(parked).toBe(true)
+        expect(after).toEqual(before)
+      }),
+    )
+  })
+
+  test('puts the fence among the devices, whatever is in metadata before or after them', () => {
+    const foreign = '<x:devices xmlns:x="urn:x"></x:devices>'
+    const xml = `<domain><metadata>${foreign}</metadata><devices></devices><seclabel/></domain>`
+    const parked = parkDomain(xml)
+    expect(parked).toContain(foreign)
+    expect(parked.indexOf(parkedNetwork)).toBeGreaterThan(parked.indexOf('<devices>'))
+    expect(readDomain(parked).parked).toBe(true)
+  })
+
+  test.each([
+    '<domain></domain>',
+    '<domain><devices/></domain>',
+    '<domain><devices></devices><metadata><devices xmlns="urn:x"></devices></metadata></domain>',
+  ])('is refused where the fence would not be one: %s', (xml) => {
+    expect(() => parkDomain(xml)).toThrow(SyntaxError)
+  })
+})
+
+describe('tags', () => {
+  const withTag = (attributes: string) =>
+    `<domain><metadata><b:machine xmlns:b="${tagNamespace}" ${attributes}/></metadata></domain>`
+  const complete = 'cluster="c" namespace="n" name="n" uid="u" instanceID="i" owner="" slot="s"'
+
+  test('any prefix is understood, and none', () => {
+    const tag = { schema: 1, cluster: 'c', namespace: 'n', name: 'n', uid: 'u', instanceID: 'i', owner: '', slot: 's' }
+    expect(readDomain(withTag(`schema="1" ${complete}`)).reading).toEqual({ tag })
+    const unprefixed = `<domain><metadata><machine xmlns="${tagNamespace}" schema="1" ${complete}/></metadata></domain>`
+    expect(readDomain(unprefixed).reading).toEqual({ tag })
+  })
+
+  test('a domain without one is not ours', () => {
+    expect(readDomain('<domain/>').reading).toEqual({})
+    expect(readDomain('<domain><metadata><machine xmlns="urn:other" schema="1"/></metadata></domain>').reading).toEqual(
+      {},
+    )
+  })
+
+  test('a schema of another version is not ours, and the reason says so', () => {
+    const { reading } = readDomain(withTag(`schema="2" ${complete}`))
+    expect(reading).toEqual({ reason: expect.stringContaining("schema '2'") })
+  })
+
+  test('half a tag is not ours, and the reason names what is missing', () => {
+    const { reading } = readDomain(withTag('schema="1" cluster="c" namespace="n" name="n" uid="u" owner="" slot="s"'))
+    expect(reading).toEqual({ reason: 'its tag lacks instanceID' })
+  })
+})

@@ -1,0 +1,46 @@
+import { describe, expect, test } from '@jest/globals'
+import { formatVersion, readCapabilities } from './host.ts'
+
+const guest = (arch: string, machines: readonly string[], domains: readonly string[], osType = 'hvm') =>
+  `<guest><os_type>${osType}</os_type><arch name="${arch}">
+   ${machines.map((machine) => `<machine canonical="${machine}-7.2">${machine}</machine>`).join('')}
+   ${domains.map((type) => `<domain type="${type}"/>`).join('')}</arch></guest>`
+const capabilities = (...guests: readonly string[]) =>
+  `<capabilities><host><uuid>7d1b2c4e-0000-4000-8000-000000000001</uuid></host>${guests.join('')}</capabilities>`
+
+describe('what a host can do', () => {
+  test('only architectures that the driver writes machines for', () => {
+    const xml = capabilities(guest('x86_64', ['pc', 'q35'], ['qemu']), guest('s390x', ['virt'], ['qemu']))
+    const read = readCapabilities(xml)
+    expect(read.id).toBe('7d1b2c4e-0000-4000-8000-000000000001')
+    expect(read.capabilities.architectures).toEqual(['x86_64'])
+    expect(read.machineTypes).toEqual({ x86_64: 'pc' })
+  })
+
+  test('KVM only where libvirt lists it, and first', () => {
+    const accelerators = (...types: readonly string[]) =>
+      readCapabilities(capabilities(guest('x86_64', ['pc'], types))).capabilities.accelerators
+    expect(accelerators('qemu', 'kvm')).toEqual(['KVM', 'QEMU'])
+    expect(accelerators('qemu')).toEqual(['QEMU'])
+    expect(accelerators('xen')).toEqual([])
+  })
+
+  test('a host without i440fx (RHEL 10) gets q35; one with neither offers nothing', () => {
+    expect(readCapabilities(capabilities(guest('x86_64', ['q35'], ['kvm']))).machineTypes).toEqual({ x86_64: 'q35' })
+    expect(readCapabilities(capabilities(guest('x86_64', ['microvm'], ['kvm']))).capabilities).toMatchObject({
+      architectures: [],
+      accelerators: [],
+      modes: [],
+    })
+  })
+
+  test('containers are no machines', () => {
+    expect(readCapabilities(capabilities(guest('x86_64', ['pc'], ['lxc'], 'exe'))).capabilities.architectures).toEqual(
+      [],
+    )
+  })
+
+  test('versions as people write them', () => {
+    expect([9_000_000, 8_001_002, 10_010_000].map(formatVersion)).toEqual(['9.0.0', '8.1.2', '10.10.0'])
+  })
+})
