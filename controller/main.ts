@@ -54,7 +54,7 @@ async function run(config: Config, log: ReturnType<typeof runtime.createLogger>,
     ...(config.context === undefined ? {} : { context: config.context }),
   })
   const transport = new kube.Transport({ credentials, clock })
-  const elector = config.leaderElect ? electorOf(config, credentials, identity, log, (error) => manager.lost(error)) : undefined
+  const elector = config.leaderElect ? electorOf(config, credentials, identity, log) : undefined
   const guard: Guard = elector?.guard ?? kube.unguarded
   const client = new kube.APIClient(transport, guard)
   const informers = informersOf(transport, log)
@@ -66,7 +66,9 @@ async function run(config: Config, log: ReturnType<typeof runtime.createLogger>,
     onDrop: (reason) => metrics.droppedEvents.inc({ reason }),
   })
   const tasks = new runtime.TaskRunner(clock, log)
-  const service = lazyImageService(() => createImageService({ directory: config.imageStore ?? resolve('berth-images'), log }))
+  const service = lazyImageService(() =>
+    createImageService({ directory: config.imageStore ?? resolve('berth-images'), log }),
+  )
   const reconcilers = createReconcilers({
     client,
     informers,
@@ -89,14 +91,19 @@ async function run(config: Config, log: ReturnType<typeof runtime.createLogger>,
     informers: Object.values(informers),
     controllers: Object.values(controllers),
     term,
-    inheritedUIDs: async (aborted) => (await client.list(api.virtualMachines, { signal: aborted })).items.map(({ metadata }) => metadata.uid),
+    inheritedUIDs: async (aborted) =>
+      (await client.list(api.virtualMachines, { signal: aborted })).items.map(({ metadata }) => metadata.uid),
     flush: async () => {
       await tasks.stop()
       await recorder.flush(5_000)
     },
     ...(elector === undefined ? {} : { elector }),
   })
-  const health = new runtime.HealthServer({ ...config.healthAddress, registry: metrics.registry, ready: () => manager.notReady() })
+  const health = new runtime.HealthServer({
+    ...config.healthAddress,
+    registry: metrics.registry,
+    ready: () => manager.notReady(),
+  })
   log.info({ port: await health.start(), identity }, 'health, readiness and metrics are served')
   try {
     await manager.run(signal)
@@ -112,7 +119,6 @@ function electorOf(
   credentials: kube.Credentials,
   identity: string,
   log: ReturnType<typeof runtime.createLogger>,
-  onLost: (error: BerthError) => void,
 ): kube.LeaderElector {
   const clock = runtime.systemClock
   const transport = new kube.Transport({ credentials, clock, connections: 1 })
@@ -127,7 +133,6 @@ function electorOf(
     leaseDuration,
     renewDeadline,
     retryPeriod,
-    onLost,
   })
 }
 
@@ -161,17 +166,24 @@ function controllersOf(
   { workers }: Config,
   engine: Pick<runtime.ControllerOptions, 'clock' | 'log' | 'metrics'>,
 ): Controllers {
-  const entries = Object.entries(reconcilers).map(([name, reconciler]) => [name, new runtime.Controller({ ...engine, reconciler, workers })])
+  const entries = Object.entries(reconcilers).map(([name, reconciler]) => [
+    name,
+    new runtime.Controller({ ...engine, reconciler, workers }),
+  ])
   return Object.fromEntries(entries) as Controllers
 }
 
 const enqueuersOf = (controllers: Controllers) =>
-  Object.fromEntries(Object.entries(controllers).map(([name, { enqueue }]) => [name, enqueue])) as Record<ReconcilerName, runtime.Enqueue>
+  Object.fromEntries(Object.entries(controllers).map(([name, { enqueue }]) => [name, enqueue])) as Record<
+    ReconcilerName,
+    runtime.Enqueue
+  >
 
 /** Tells this cluster's machines on a host from another's. */
 async function clusterID(client: kube.KubeClient, signal: AbortSignal): Promise<string> {
   const namespace = await client.get(kube.namespaces, { name: 'kube-system' }, { signal })
-  if (!namespace) throw new BerthError('APIRefused', 'the namespace kube-system is not there: is this a Kubernetes cluster?')
+  if (!namespace)
+    throw new BerthError('APIRefused', 'the namespace kube-system is not there: is this a Kubernetes cluster?')
   return namespace.metadata.uid
 }
 

@@ -115,7 +115,11 @@ export const errorTable = {
   DisksElsewhere: entry('Waiting', 'Nobody', 'No slot is free on the host that has the machine’s disks.'),
   DependencyNotFound: entry('Waiting', 'Owner', 'An object that is named does not exist yet.'),
   NetworkNotFound: entry('Waiting', 'Administrator', 'The Network does not exist, or is not on the hypervisor.'),
-  GuestRefusesShutdown: entry('Terminal', 'Owner', 'The guest did not shut down in time, and shutdownMode: Soft does not cut the power.'),
+  GuestRefusesShutdown: entry(
+    'Terminal',
+    'Owner',
+    'The guest did not shut down in time, and shutdownMode: Soft does not cut the power.',
+  ),
   Drifted: entry('Terminal', 'Owner', 'The machine is not as declared, by something done on the host.'),
   Vanished: entry('Terminal', 'Administrator', 'The machine is gone from the host. It is not made anew by itself.'),
   // Images

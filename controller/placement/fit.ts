@@ -39,7 +39,10 @@ export function findMisfit(demand: Demand, slot: SlotOffer): Misfit | undefined 
   const missing = demand.networks.find((network) => !slot.hypervisor.networks.has(network))
   if (missing !== undefined) return misfit('Network', `network ${missing} is not there`)
   if (demand.disksOn === undefined && !choosePool(demand, slot.hypervisor.pools)) {
-    return misfit('Storage', demand.pool === undefined ? 'no storage pool is ready' : `storage pool ${demand.pool} is not there or not ready`)
+    return misfit(
+      'Storage',
+      demand.pool === undefined ? 'no storage pool is ready' : `storage pool ${demand.pool} is not there or not ready`,
+    )
   }
   if (!slot.open || !slot.hypervisor.open) return misfit('Cordoned', 'takes no new machines')
   if (slot.occupied) return misfit('Occupied', 'the host runs another machine there')

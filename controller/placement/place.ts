@@ -46,7 +46,8 @@ function explain(demand: Demand, slots: readonly SlotOffer[], passed: number): D
     message,
     rejections,
   })
-  if (slots.length === 0) return wait('NoHypervisorFits', 'there are no slots: add a Slot, or spec.slots to a Hypervisor')
+  if (slots.length === 0)
+    return wait('NoHypervisorFits', 'there are no slots: add a Slot, or spec.slots to a Hypervisor')
   if (misfits.every((misfit) => misfit?.lasting)) {
     return wait('NoHypervisorFits', `none of ${slots.length} slots could hold this machine (${summary(rejections)})`)
   }
@@ -76,5 +77,8 @@ function countRejections(misfits: readonly Misfit[]): RejectionCount[] {
   if (counts.length <= mostRejections) return counts
   const rest = counts.slice(mostRejections - 1)
   const count = rest.reduce((sum, rejection) => sum + rejection.count, 0)
-  return [...counts.slice(0, mostRejections - 1), { reason: 'Other', count, message: rest.map(({ reason }) => reason).join(', ') }]
+  return [
+    ...counts.slice(0, mostRejections - 1),
+    { reason: 'Other', count, message: rest.map(({ reason }) => reason).join(', ') },
+  ]
 }

@@ -62,7 +62,8 @@ export function createReconcilers(dependencies: ReconcilerDependencies): Reconci
     noteVirtualMachine: virtualMachines.note.bind(virtualMachines),
     noteSlot: slots.note.bind(slots),
   }
-  const image = (kind: (typeof imageKinds)[keyof typeof imageKinds], enqueue: Enqueue) => new ImageReconciler(kind, { ...shared, enqueue })
+  const image = (kind: (typeof imageKinds)[keyof typeof imageKinds], enqueue: Enqueue) =>
+    new ImageReconciler(kind, { ...shared, enqueue })
   return {
     reconcilers: {
       virtualMachine: new VirtualMachineReconciler(shared),

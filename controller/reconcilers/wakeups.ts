@@ -40,7 +40,8 @@ export class Wakeups implements ConnectionListener {
 
   wire(queues: Queues): void {
     this.#queues = queues
-    const { virtualMachines, slots, hypervisors, storagePools, networks, sizes, images, clusterImages } = this.#informers
+    const { virtualMachines, slots, hypervisors, storagePools, networks, sizes, images, clusterImages } =
+      this.#informers
     virtualMachines.onChange(({ object, previous }) => {
       queues.virtualMachine(keyOf(object))
       this.#slotsOf(object)
@@ -135,13 +136,17 @@ export class Wakeups implements ConnectionListener {
 
   #machinesOf({ metadata }: ReadObject<KubeObject>, name: string): void {
     const { virtualMachines } = this.#caches
-    for (const vm of [...virtualMachines.byIndex('imageName', name), ...virtualMachines.byIndex('imageUID', metadata.uid)]) {
+    for (const vm of [
+      ...virtualMachines.byIndex('imageName', name),
+      ...virtualMachines.byIndex('imageUID', metadata.uid),
+    ]) {
       this.queues.virtualMachine(keyOf(vm))
     }
   }
 
   #imageByUID(uid: string): void {
-    const find = (objects: readonly ReadObject<Pick<Image, 'metadata'> & KubeObject>[]) => objects.find(({ metadata }) => metadata.uid === uid)
+    const find = (objects: readonly ReadObject<Pick<Image, 'metadata'> & KubeObject>[]) =>
+      objects.find(({ metadata }) => metadata.uid === uid)
     const image = find(this.#caches.images.list())
     if (image) this.queues.image(keyOf(image))
     const clusterImage = find(this.#caches.clusterImages.list())
@@ -150,11 +155,21 @@ export class Wakeups implements ConnectionListener {
 }
 
 /** Whether a change of a Hypervisor can matter to what is on it: not when only its counts of slots moved. */
-function sameFacts(object: ReadObject<KubeObject & { spec?: unknown; status?: unknown }>, previous: typeof object | undefined): boolean {
+function sameFacts(
+  object: ReadObject<KubeObject & { spec?: unknown; status?: unknown }>,
+  previous: typeof object | undefined,
+): boolean {
   if (!previous || object.metadata.deletionTimestamp !== previous.metadata.deletionTimestamp) return false
   const facts = ({ metadata, status }: typeof object) => {
-    const { conditions, capabilities } = (status ?? {}) as { conditions?: readonly { type: string; status: string }[]; capabilities?: unknown }
-    return JSON.stringify([metadata.generation, capabilities, conditions?.map(({ type, status: value }) => [type, value])])
+    const { conditions, capabilities } = (status ?? {}) as {
+      conditions?: readonly { type: string; status: string }[]
+      capabilities?: unknown
+    }
+    return JSON.stringify([
+      metadata.generation,
+      capabilities,
+      conditions?.map(({ type, status: value }) => [type, value]),
+    ])
   }
   return facts(object) === facts(previous)
 }

@@ -6,7 +6,12 @@ import type { HostRegistry } from '../../hypervisor/hosts.ts'
 import type { ConnectTarget, HypervisorEvent, Session } from '../../hypervisor/port.ts'
 
 /** Opens a session with all that Berth wraps around it: the leader's guard, the host's limits, metrics. */
-export type Connect = (hypervisor: string, target: ConnectTarget, limit: number, signal: AbortSignal) => Promise<Session>
+export type Connect = (
+  hypervisor: string,
+  target: ConnectTarget,
+  limit: number,
+  signal: AbortSignal,
+) => Promise<Session>
 
 interface Connection {
   readonly target: string
@@ -39,8 +44,16 @@ export class Connections {
    * The session to that target: the open one, or a new one where the address, credentials or limits are others.
    * `expectedID`: the host's id as known; another id is DifferentHost, and nothing is done there.
    */
-  async ensure(name: string, target: ConnectTarget, limit: number, expectedID: string | undefined, signal: AbortSignal): Promise<Session> {
-    const fingerprint = createHash('sha256').update(JSON.stringify([target, limit])).digest('hex')
+  async ensure(
+    name: string,
+    target: ConnectTarget,
+    limit: number,
+    expectedID: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Session> {
+    const fingerprint = createHash('sha256')
+      .update(JSON.stringify([target, limit]))
+      .digest('hex')
     const open = this.#open.get(name)
     if (open?.target === fingerprint) return open.session
     await this.close(name)
@@ -49,12 +62,16 @@ export class Connections {
       const { id } = session.information
       if (expectedID !== undefined && id !== expectedID) {
         await session.close()
-        throw new BerthError('DifferentHost', `the address answers with id ${id}, but it was ${expectedID} before: nothing is done there`)
+        throw new BerthError(
+          'DifferentHost',
+          `the address answers with id ${id}, but it was ${expectedID} before: nothing is done there`,
+        )
       }
       this.#adopt(name, { target: fingerprint, session, abort: new AbortController() }, target.callTimeout)
       return session
     } catch (error) {
-      const { code, message } = error instanceof BerthError ? error : new BerthError('HypervisorUnreachable', String(error))
+      const { code, message } =
+        error instanceof BerthError ? error : new BerthError('HypervisorUnreachable', String(error))
       this.#registry.set(name, { connected: false, code, message: `hypervisor ${name}: ${message}` })
       throw error
     }
@@ -71,7 +88,11 @@ export class Connections {
     if (!connection) return
     this.#open.delete(name)
     connection.abort.abort()
-    this.#registry.set(name, { connected: false, code: 'HypervisorUnreachable', message: `hypervisor ${name}: the connection is being replaced` })
+    this.#registry.set(name, {
+      connected: false,
+      code: 'HypervisorUnreachable',
+      message: `hypervisor ${name}: the connection is being replaced`,
+    })
     await connection.session.close().catch(() => undefined)
   }
 

@@ -17,12 +17,22 @@ const keys = {
 } as const satisfies Record<keyof Credentials, string>
 
 /** Rejects with SecretNotFound, SecretKeyMissing or FileNotFound; no value is ever in an error. */
-export async function readCredentials(hypervisor: Hypervisor, client: KubeClient, namespace: string, signal: AbortSignal): Promise<Credentials | undefined> {
+export async function readCredentials(
+  hypervisor: Hypervisor,
+  client: KubeClient,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<Credentials | undefined> {
   const { credentials, libvirt } = hypervisor.spec
-  const required = libvirt.uri.includes('+tls:') ? [keys.clientCertificate, keys.clientKey, keys.certificateAuthority] : []
+  const required = libvirt.uri.includes('+tls:')
+    ? [keys.clientCertificate, keys.clientKey, keys.certificateAuthority]
+    : []
   if (!credentials) {
     if (required.length === 0) return undefined
-    throw new BerthError('SecretNotFound', `spec.credentials: TLS needs ${required.join(', ')}: name a Secret of namespace ${namespace}, or a mounted folder`)
+    throw new BerthError(
+      'SecretNotFound',
+      `spec.credentials: TLS needs ${required.join(', ')}: name a Secret of namespace ${namespace}, or a mounted folder`,
+    )
   }
   const { secretRef, file } = credentials
   const found = secretRef ? await fromSecret(secretRef.name, client, namespace, signal) : await fromFolder(file ?? '')
@@ -31,13 +41,26 @@ export async function readCredentials(hypervisor: Hypervisor, client: KubeClient
     const where = secretRef ? `spec.credentials.secretRef: Secret ${secretRef.name}` : `spec.credentials.file: ${file}`
     throw new BerthError('SecretKeyMissing', `${where} lacks ${missing.join(', ')}`)
   }
-  return Object.fromEntries(Object.entries(keys).flatMap(([field, key]) => (found[key] === undefined ? [] : [[field, found[key]]])))
+  return Object.fromEntries(
+    Object.entries(keys).flatMap(([field, key]) => (found[key] === undefined ? [] : [[field, found[key]]])),
+  )
 }
 
-async function fromSecret(name: string, client: KubeClient, namespace: string, signal: AbortSignal): Promise<Record<string, string>> {
+async function fromSecret(
+  name: string,
+  client: KubeClient,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
   const secret = await client.get(secrets, { namespace, name }, { signal })
-  if (!secret) throw new BerthError('SecretNotFound', `spec.credentials.secretRef: there is no Secret ${name} in namespace ${namespace}`)
-  return Object.fromEntries(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]))
+  if (!secret)
+    throw new BerthError(
+      'SecretNotFound',
+      `spec.credentials.secretRef: there is no Secret ${name} in namespace ${namespace}`,
+    )
+  return Object.fromEntries(
+    Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]),
+  )
 }
 
 async function fromFolder(path: string): Promise<Record<string, string>> {
@@ -47,8 +70,11 @@ async function fromFolder(path: string): Promise<Record<string, string>> {
       throw new BerthError('FileNotFound', `spec.credentials.file: ${path} is not there, or cannot be read`)
     },
   )
-  if (!isFolder) throw new BerthError('FileNotFound', `spec.credentials.file: ${path} must be a folder with a file for each key`)
+  if (!isFolder)
+    throw new BerthError('FileNotFound', `spec.credentials.file: ${path} must be a folder with a file for each key`)
   const known = new Set<string>(Object.values(keys))
   const names = (await readdir(path)).filter((name) => known.has(name))
-  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await readFile(join(path, name), 'utf8')] as const)))
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await readFile(join(path, name), 'utf8')] as const)),
+  )
 }

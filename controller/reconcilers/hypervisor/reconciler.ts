@@ -1,4 +1,11 @@
-import { finalizers, type Hypervisor, hypervisors, parseDuration, type Slot, slots as slotResource } from '../../api/index.ts'
+import {
+  finalizers,
+  type Hypervisor,
+  hypervisors,
+  parseDuration,
+  type Slot,
+  slots as slotResource,
+} from '../../api/index.ts'
 import { BerthError, toBerthError } from '../../errors/index.ts'
 import type { HostRegistry } from '../../hypervisor/hosts.ts'
 import type { EventRecorder, KubeClient, ReadObject } from '../../kube/port.ts'
@@ -63,7 +70,10 @@ export class HypervisorReconciler implements Reconciler {
     return { requeueAfter: lookAgainAfter }
   }
 
-  async #look(hypervisor: ReadObject<Hypervisor>, signal: AbortSignal): Promise<{ sight: Sight; failure?: BerthError }> {
+  async #look(
+    hypervisor: ReadObject<Hypervisor>,
+    signal: AbortSignal,
+  ): Promise<{ sight: Sight; failure?: BerthError }> {
     const { client, connections, namespace } = this.#dependencies
     const { libvirt, limits } = hypervisor.spec
     try {
@@ -104,7 +114,12 @@ export class HypervisorReconciler implements Reconciler {
     for (const slot of apply) noteSlot(await client.apply(slotResource, slot, { signal }))
     for (const { metadata } of remove) {
       // With its version: a claim that comes in between keeps the slot.
-      await client.delete(slotResource, { name: metadata.name }, { uid: metadata.uid, resourceVersion: metadata.resourceVersion }, { signal })
+      await client.delete(
+        slotResource,
+        { name: metadata.name },
+        { uid: metadata.uid, resourceVersion: metadata.resourceVersion },
+        { signal },
+      )
     }
   }
 
@@ -129,7 +144,9 @@ export class HypervisorReconciler implements Reconciler {
     const { virtualMachines, slots, storagePools } = this.#dependencies.caches
     const held = slots.byIndex('hypervisor', name).filter(({ status }) => status?.consumerRef !== undefined)
     return [
-      ...virtualMachines.byIndex('hypervisor', name).map(({ metadata }) => `VirtualMachine ${metadata.namespace}/${metadata.name}`),
+      ...virtualMachines
+        .byIndex('hypervisor', name)
+        .map(({ metadata }) => `VirtualMachine ${metadata.namespace}/${metadata.name}`),
       ...held.map(({ metadata }) => `Slot ${metadata.name}`),
       ...storagePools.byIndex('hypervisor', name).map(({ metadata }) => `StoragePool ${metadata.name}`),
     ]
@@ -151,7 +168,14 @@ export class HypervisorReconciler implements Reconciler {
     const ready = facts.find(({ type }) => type === 'Ready')
     if (ready && (before?.status !== ready.status || before.reason !== ready.reason)) {
       const type = ready.status === 'True' ? 'Normal' : 'Warning'
-      recorder.record({ regarding: referenceTo(hypervisor), type, reason: ready.reason, action: 'Connect', note: ready.message, actor: 'berth' })
+      recorder.record({
+        regarding: referenceTo(hypervisor),
+        type,
+        reason: ready.reason,
+        action: 'Connect',
+        note: ready.message,
+        actor: 'berth',
+      })
     }
   }
 }

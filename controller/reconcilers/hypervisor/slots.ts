@@ -1,5 +1,13 @@
 /** The Slots that a Hypervisor declares, against those that there are. Pure. */
-import { type Hypervisor, labels, managedByBerth, parseBytes, type Slot, slots as slotResource, type VirtualMachineSize } from '../../api/index.ts'
+import {
+  type Hypervisor,
+  labels,
+  managedByBerth,
+  parseBytes,
+  type Slot,
+  slots as slotResource,
+  type VirtualMachineSize,
+} from '../../api/index.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue } from '../shared/conditions.ts'
@@ -31,30 +39,58 @@ export function planSlots(
     const there = existing(metadata.name)
     return there !== undefined && !isOurs(there, hypervisor)
   })
-  const unknownSets = new Set(sets.filter(({ size }) => size !== undefined && missing.includes(size)).map(({ name }) => name))
+  const unknownSets = new Set(
+    sets.filter(({ size }) => size !== undefined && missing.includes(size)).map(({ name }) => name),
+  )
   const surplus = ofHypervisor.filter(
-    (slot) => isOurs(slot, hypervisor) && !names.has(slot.metadata.name) && !unknownSets.has(slot.metadata.labels?.[labels.slotSet] ?? ''),
+    (slot) =>
+      isOurs(slot, hypervisor) &&
+      !names.has(slot.metadata.name) &&
+      !unknownSets.has(slot.metadata.labels?.[labels.slotSet] ?? ''),
   )
   const held = surplus.filter(({ status }) => status?.consumerRef !== undefined)
   return {
     apply: wanted.filter((slot) => {
       const there = existing(slot.metadata.name)
-      return !taken.includes(slot) && (there === undefined || (there.metadata.deletionTimestamp === undefined && differs(slot, there)))
+      return (
+        !taken.includes(slot) &&
+        (there === undefined || (there.metadata.deletionTimestamp === undefined && differs(slot, there)))
+      )
     }),
     remove: surplus.filter((slot) => !held.includes(slot) && slot.metadata.deletionTimestamp === undefined),
     condition: conditionOf(missing, taken, held, wanted, memory),
   }
 }
 
-function conditionOf(missing: readonly string[], taken: readonly Slot[], held: readonly Slot[], wanted: readonly Slot[], memory: number | undefined): ConditionFact {
-  if (missing.length > 0) return isFalse('SlotsReady', 'SizeNotFound', `spec.slots: there is no VirtualMachineSize ${[...new Set(missing)].join(', ')}`)
+function conditionOf(
+  missing: readonly string[],
+  taken: readonly Slot[],
+  held: readonly Slot[],
+  wanted: readonly Slot[],
+  memory: number | undefined,
+): ConditionFact {
+  if (missing.length > 0)
+    return isFalse(
+      'SlotsReady',
+      'SizeNotFound',
+      `spec.slots: there is no VirtualMachineSize ${[...new Set(missing)].join(', ')}`,
+    )
   if (taken.length > 0) {
-    return isFalse('SlotsReady', 'SlotNamesTaken', `spec.slots: ${namesOf(taken)} exist already and are not of this Hypervisor: rename the set`)
+    return isFalse(
+      'SlotsReady',
+      'SlotNamesTaken',
+      `spec.slots: ${namesOf(taken)} exist already and are not of this Hypervisor: rename the set`,
+    )
   }
-  if (held.length > 0) return isFalse('SlotsReady', 'ShrinkPending', `${namesOf(held)} are held, and stay until they are given back`)
+  if (held.length > 0)
+    return isFalse('SlotsReady', 'ShrinkPending', `${namesOf(held)} are held, and stay until they are given back`)
   const total = wanted.reduce((sum, { spec }) => sum + parseBytes(spec.memory), 0)
   if (memory !== undefined && total > memory) {
-    return isFalse('SlotsReady', 'OverCapacity', `the slots have ${Math.ceil(total / 2 ** 20)}Mi of memory together, the host ${Math.floor(memory / 2 ** 20)}Mi`)
+    return isFalse(
+      'SlotsReady',
+      'OverCapacity',
+      `the slots have ${Math.ceil(total / 2 ** 20)}Mi of memory together, the host ${Math.floor(memory / 2 ** 20)}Mi`,
+    )
   }
   return isTrue('SlotsReady', 'AllMade', `${wanted.length} slots`)
 }
@@ -67,8 +103,17 @@ const namesOf = (slots: readonly Slot[]): string =>
 
 type SlotSet = NonNullable<Hypervisor['spec']['slots']>[number]
 
-function slotOf({ metadata }: ReadObject<Hypervisor>, set: SlotSet, index: number, { cpus, memory }: { cpus: number; memory: string }): Slot {
-  const own = Object.fromEntries(Object.entries(metadata.labels ?? {}).filter(([key]) => !key.startsWith('berth.dev/') && !key.includes('kubernetes.io/')))
+function slotOf(
+  { metadata }: ReadObject<Hypervisor>,
+  set: SlotSet,
+  index: number,
+  { cpus, memory }: { cpus: number; memory: string },
+): Slot {
+  const own = Object.fromEntries(
+    Object.entries(metadata.labels ?? {}).filter(
+      ([key]) => !key.startsWith('berth.dev/') && !key.includes('kubernetes.io/'),
+    ),
+  )
   return {
     apiVersion: slotResource.apiVersion as Slot['apiVersion'],
     kind: 'Slot',
@@ -82,7 +127,14 @@ function slotOf({ metadata }: ReadObject<Hypervisor>, set: SlotSet, index: numbe
         [labels.managedBy]: managedByBerth,
       },
       ownerReferences: [
-        { apiVersion: slotResource.apiVersion, kind: 'Hypervisor', name: metadata.name, uid: metadata.uid, controller: true, blockOwnerDeletion: true },
+        {
+          apiVersion: slotResource.apiVersion,
+          kind: 'Hypervisor',
+          name: metadata.name,
+          uid: metadata.uid,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
       ],
     },
     spec: { hypervisor: metadata.name, cpus, memory, ...(set.taints === undefined ? {} : { taints: set.taints }) },
@@ -91,7 +143,14 @@ function slotOf({ metadata }: ReadObject<Hypervisor>, set: SlotSet, index: numbe
 
 /** Whether applying would change anything: what Berth says of it, not what others or the schema's defaults added. */
 function differs(wanted: Slot, there: Slot): boolean {
-  const labelsDiffer = Object.entries(wanted.metadata.labels ?? {}).some(([key, value]) => there.metadata.labels?.[key] !== value)
+  const labelsDiffer = Object.entries(wanted.metadata.labels ?? {}).some(
+    ([key, value]) => there.metadata.labels?.[key] !== value,
+  )
   const { cpus, memory, taints = [] } = wanted.spec
-  return labelsDiffer || there.spec.cpus !== cpus || there.spec.memory !== memory || JSON.stringify(there.spec.taints ?? []) !== JSON.stringify(taints)
+  return (
+    labelsDiffer ||
+    there.spec.cpus !== cpus ||
+    there.spec.memory !== memory ||
+    JSON.stringify(there.spec.taints ?? []) !== JSON.stringify(taints)
+  )
 }

@@ -15,7 +15,12 @@ export interface Sight {
 
 const mostUnmanaged = 100
 
-export function fieldsOf(hypervisor: Hypervisor, sight: Sight, slots: readonly Slot[], now: string): Omit<HypervisorStatus, 'conditions' | 'observedGeneration'> {
+export function fieldsOf(
+  hypervisor: Hypervisor,
+  sight: Sight,
+  slots: readonly Slot[],
+  now: string,
+): Omit<HypervisorStatus, 'conditions' | 'observedGeneration'> {
   const previous = hypervisor.status ?? {}
   const { information, inventory } = sight
   const known = information ? described(information) : keepDescription(previous)
@@ -25,9 +30,16 @@ export function fieldsOf(hypervisor: Hypervisor, sight: Sight, slots: readonly S
     bound: slots.filter(({ status }) => status?.phase === 'Bound' || status?.phase === 'Releasing').length,
   }
   const foreign = inventory?.filter(({ tag }) => tag === undefined).map(({ hostName }) => hostName)
-  const unmanaged = foreign ? { count: foreign.length, machines: foreign.toSorted().slice(0, mostUnmanaged) } : previous.unmanaged
+  const unmanaged = foreign
+    ? { count: foreign.length, machines: foreign.toSorted().slice(0, mostUnmanaged) }
+    : previous.unmanaged
   const lastSeen = information ? (previous.lastSeenTime ?? minuteOf(now)) : lastSeenTime(hypervisor, now)
-  return { ...known, slots: counted, ...(unmanaged ? { unmanaged } : {}), ...(lastSeen === undefined ? {} : { lastSeenTime: lastSeen }) }
+  return {
+    ...known,
+    slots: counted,
+    ...(unmanaged ? { unmanaged } : {}),
+    ...(lastSeen === undefined ? {} : { lastSeenTime: lastSeen }),
+  }
 }
 
 /** Written when contact is made, and when it is lost; a heartbeat each minute would be a write each minute. */
@@ -56,7 +68,9 @@ function keepDescription(previous: HypervisorStatus): Description {
   const { id, driver, version, hosts, capacity, capabilities } = previous
   const offline = hosts?.map((host) => ({ ...host, state: 'Offline' as const }))
   return Object.fromEntries(
-    Object.entries({ id, driver, version, hosts: offline, capacity, capabilities }).filter(([, value]) => value !== undefined),
+    Object.entries({ id, driver, version, hosts: offline, capacity, capabilities }).filter(
+      ([, value]) => value !== undefined,
+    ),
   )
 }
 
@@ -89,8 +103,12 @@ function connection({ problem, information }: Sight): ConditionFact[] {
   if (!problem) return [isUnknown('Reachable', 'NotTried', 'not connected yet')]
   const credentials = credentialReasons[problem.code]
   if (credentials !== undefined) {
-    return [isUnknown('Reachable', 'NotTried', problem.message), isFalse('CredentialsValid', credentials, problem.message)]
+    return [
+      isUnknown('Reachable', 'NotTried', problem.message),
+      isFalse('CredentialsValid', credentials, problem.message),
+    ]
   }
-  const reason = problem.code === 'CallTimedOut' ? 'TimedOut' : problem.code === 'ConnectionLost' ? 'ConnectionLost' : 'Refused'
+  const reason =
+    problem.code === 'CallTimedOut' ? 'TimedOut' : problem.code === 'ConnectionLost' ? 'ConnectionLost' : 'Refused'
   return [isFalse('Reachable', reason, problem.message)]
 }

@@ -13,5 +13,9 @@ export interface ImageKind {
 
 export const imageKinds = {
   image: { name: 'image', resource: images as Resource<AnyImage>, cache: ({ images }) => images as Cache<AnyImage> },
-  clusterImage: { name: 'clusterimage', resource: clusterImages as Resource<AnyImage>, cache: ({ clusterImages }) => clusterImages as Cache<AnyImage> },
+  clusterImage: {
+    name: 'clusterimage',
+    resource: clusterImages as Resource<AnyImage>,
+    cache: ({ clusterImages }) => clusterImages as Cache<AnyImage>,
+  },
 } as const satisfies Record<string, ImageKind>

@@ -30,7 +30,8 @@ export interface Content {
   readonly length: number
 }
 
-const taskName = (pool: StoragePool, digest: string): string => `place ${digest} in ${pool.spec.hypervisor}/${hostPool(pool)}`
+const taskName = (pool: StoragePool, digest: string): string =>
+  `place ${digest} in ${pool.spec.hypervisor}/${hostPool(pool)}`
 export const hostPool = ({ spec, metadata }: StoragePool): string => spec.poolName ?? metadata.name
 
 /** Pools in which machines made from this image have, or are to have, their root disk. */
@@ -46,11 +47,22 @@ export function poolsWanted(image: AnyImage, { virtualMachines }: Caches): Map<s
 }
 
 /** Where the image is in one pool; starts placing it where a machine waits for it. */
-export async function place(poolName: string, content: Content, dependencies: PlacingDependencies, onChange: () => void, signal: AbortSignal): Promise<Placing> {
+export async function place(
+  poolName: string,
+  content: Content,
+  dependencies: PlacingDependencies,
+  onChange: () => void,
+  signal: AbortSignal,
+): Promise<Placing> {
   const { caches, tasks } = dependencies
   const base = { storagePool: poolName, digest: content.digest }
   const pool = caches.storagePools.get(poolName)
-  if (!pool) return { ...base, state: 'Failed', problem: new BerthError('StoragePoolNotFound', `StoragePool ${poolName} does not exist`) }
+  if (!pool)
+    return {
+      ...base,
+      state: 'Failed',
+      problem: new BerthError('StoragePoolNotFound', `StoragePool ${poolName} does not exist`),
+    }
   const name = taskName(pool, content.digest)
   const task = tasks.state(name)
   if (task?.state === 'Running') return { ...base, state: 'Placing', percent: percentOf(task.done, task.total) }
@@ -59,7 +71,11 @@ export async function place(poolName: string, content: Content, dependencies: Pl
     const placed = await session.placedImage(hostPool(pool), content.digest, { signal })
     if (placed.state === 'Complete') return { ...base, state: 'Ready' }
     const problem = task?.state === 'Failed' ? toBerthError(task.error) : undefined
-    tasks.start(name, (abort, progress) => stream(session, pool, content, dependencies.service, abort, progress), onChange)
+    tasks.start(
+      name,
+      (abort, progress) => stream(session, pool, content, dependencies.service, abort, progress),
+      onChange,
+    )
     return { ...base, state: 'Placing', percent: 0, ...(problem ? { problem } : {}) }
   } catch (error) {
     return { ...base, state: 'Failed', problem: toBerthError(error) }
@@ -79,7 +95,12 @@ function stream(
 }
 
 /** Takes the image out of a pool. A pool or hypervisor whose object is gone is left as it is: nothing is known of it. */
-export async function unplace(poolName: string, digest: string, { caches, hosts, tasks }: PlacingDependencies, signal: AbortSignal): Promise<void> {
+export async function unplace(
+  poolName: string,
+  digest: string,
+  { caches, hosts, tasks }: PlacingDependencies,
+  signal: AbortSignal,
+): Promise<void> {
   const pool = caches.storagePools.get(poolName)
   if (!pool || !caches.hypervisors.get(pool.spec.hypervisor)) return
   tasks.cancel(taskName(pool, digest))
@@ -92,4 +113,5 @@ function sessionOf({ spec }: StoragePool, hosts: Hosts): Session {
   return host.session
 }
 
-const percentOf = (done: number, total: number | undefined): number => (total ? Math.min(Math.floor((done * 100) / total), 99) : 0)
+const percentOf = (done: number, total: number | undefined): number =>
+  total ? Math.min(Math.floor((done * 100) / total), 99) : 0

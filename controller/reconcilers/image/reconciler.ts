@@ -80,10 +80,17 @@ export class ImageReconciler implements Reconciler {
     if (users.length > 0) {
       const message = `${users.length} machines are made from it: ${users.slice(0, 10).join(', ')}`
       const { conditions: _, observedGeneration: __, ...fields } = image.status ?? {}
-      await writeStatus(client, this.#kind.resource, image, { ...fields, usedBy: users.length }, summarize(isFalse('Ready', 'InUse', message)), {
-        now: new Date(this.#dependencies.clock.now()).toISOString(),
-        signal,
-      })
+      await writeStatus(
+        client,
+        this.#kind.resource,
+        image,
+        { ...fields, usedBy: users.length },
+        summarize(isFalse('Ready', 'InUse', message)),
+        {
+          now: new Date(this.#dependencies.clock.now()).toISOString(),
+          signal,
+        },
+      )
       return { requeueAfter: 60_000 }
     }
     for (const { storagePool, digest } of image.status?.placements ?? []) {
@@ -98,7 +105,9 @@ export class ImageReconciler implements Reconciler {
   async #users({ kind, metadata }: ReadObject<AnyImage>, signal: AbortSignal): Promise<string[]> {
     const scope = kind === 'Image' && metadata.namespace !== undefined ? { namespace: metadata.namespace } : {}
     const { items } = await this.#dependencies.client.list(virtualMachines, { ...scope, signal })
-    return items.filter(({ status }) => status?.image?.uid === metadata.uid).map((vm) => `${vm.metadata.namespace}/${vm.metadata.name}`)
+    return items
+      .filter(({ status }) => status?.image?.uid === metadata.uid)
+      .map((vm) => `${vm.metadata.namespace}/${vm.metadata.name}`)
   }
 
   /** Whether another image of the same content is placed there: the volume is named by content, and serves both. */
@@ -107,21 +116,44 @@ export class ImageReconciler implements Reconciler {
       kind
         .cache(this.#dependencies.caches)
         .list()
-        .some((other) => other.metadata.uid !== metadata.uid && other.status?.placements?.some((placed) => placed.storagePool === storagePool && placed.digest === digest)),
+        .some(
+          (other) =>
+            other.metadata.uid !== metadata.uid &&
+            other.status?.placements?.some((placed) => placed.storagePool === storagePool && placed.digest === digest),
+        ),
     )
   }
 
-  async #write(image: ReadObject<AnyImage>, state: ImageState, placings: readonly Placing[], signal: AbortSignal): Promise<void> {
+  async #write(
+    image: ReadObject<AnyImage>,
+    state: ImageState,
+    placings: readonly Placing[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { client, caches, clock, recorder } = this.#dependencies
     const usedBy = caches.virtualMachines.byIndex('imageUID', image.metadata.uid).length
     const facts = factsOf(state, placings)
     const before = conditionOf(image, 'Ready')
     const options = { now: new Date(clock.now()).toISOString(), signal }
-    await writeStatus(client, this.#kind.resource, image, fieldsOf(image.status, state, placings, usedBy), facts, options)
+    await writeStatus(
+      client,
+      this.#kind.resource,
+      image,
+      fieldsOf(image.status, state, placings, usedBy),
+      facts,
+      options,
+    )
     const ready = facts.find(({ type }) => type === 'Ready')
     if (ready && before?.reason !== ready.reason) {
       const type = state.state === 'Failed' ? 'Warning' : 'Normal'
-      recorder.record({ regarding: referenceTo(image), type, reason: ready.reason, action: 'Fetch', note: ready.message, actor: 'berth' })
+      recorder.record({
+        regarding: referenceTo(image),
+        type,
+        reason: ready.reason,
+        action: 'Fetch',
+        note: ready.message,
+        actor: 'berth',
+      })
     }
     for (const placing of placings) this.#tellPlacing(image, placing)
   }
@@ -131,7 +163,12 @@ export class ImageReconciler implements Reconciler {
     const before = image.status?.placements?.find((placement) => placement.storagePool === storagePool)?.state
     const common = { regarding: referenceTo(image), action: 'Place', actor: 'berth' }
     if (problem && isNews(problem, before)) {
-      recorder.record({ ...common, type: 'Warning', reason: problem.code, note: `storage pool ${storagePool}: ${problem.message}` })
+      recorder.record({
+        ...common,
+        type: 'Warning',
+        reason: problem.code,
+        note: `storage pool ${storagePool}: ${problem.message}`,
+      })
     } else if (state === 'Ready' && before !== 'Ready') {
       recorder.record({ ...common, type: 'Normal', reason: 'Placed', note: `complete in storage pool ${storagePool}` })
     }

@@ -8,7 +8,12 @@ import type { Placing } from './placing.ts'
 
 type Fields = Omit<ImageStatus, 'conditions' | 'observedGeneration'>
 
-export function fieldsOf(previous: ImageStatus | undefined, state: ImageState, placings: readonly Placing[], usedBy: number): Fields {
+export function fieldsOf(
+  previous: ImageStatus | undefined,
+  state: ImageState,
+  placings: readonly Placing[],
+  usedBy: number,
+): Fields {
   const placements = placings.map(({ storagePool, digest, state: placed, percent }) => ({
     storagePool,
     digest,
@@ -21,7 +26,10 @@ export function fieldsOf(previous: ImageStatus | undefined, state: ImageState, p
 function contentOf(previous: ImageStatus | undefined, state: ImageState): Fields {
   switch (state.state) {
     case 'Fetching':
-      return { state: 'Fetching', ...(state.total ? { progress: `${Math.floor((state.received * 100) / state.total)}%` } : {}) }
+      return {
+        state: 'Fetching',
+        ...(state.total ? { progress: `${Math.floor((state.received * 100) / state.total)}%` } : {}),
+      }
     case 'Verifying':
       return { state: 'Verifying', progress: '100%' }
     case 'Failed':
@@ -49,24 +57,34 @@ export function factsOf(state: ImageState, placings: readonly Placing[]): Condit
       return [...summarize(isFalse('Ready', reason, message)), isFalse('Fetched', reason, message)]
     }
     case 'Verifying':
-      return [...summarize(isFalse('Ready', 'Verifying', 'the content is being checked')), isTrue('Fetched', 'Complete', 'all bytes are here')]
+      return [
+        ...summarize(isFalse('Ready', 'Verifying', 'the content is being checked')),
+        isTrue('Fetched', 'Complete', 'all bytes are here'),
+      ]
     case 'Failed':
       return failed(state.failure, state.message)
     case 'Ready': {
       const trouble = placings.find(({ problem }) => problem !== undefined)
-      const message = trouble ? `stored; placing it in ${trouble.storagePool} failed: ${trouble.problem?.message}` : 'stored, and can be used'
+      const message = trouble
+        ? `stored; placing it in ${trouble.storagePool} failed: ${trouble.problem?.message}`
+        : 'stored, and can be used'
       const verified = state.image.checksum === 'Matches' ? 'ChecksumMatches' : 'ChecksumWaived'
       return [
         isTrue('Ready', 'Available', message),
         isTrue('Fetched', 'Complete', 'all bytes are here'),
-        isTrue('Verified', verified, state.image.checksum === 'Matches' ? 'the checksum is the one declared' : 'no checksum was declared'),
+        isTrue(
+          'Verified',
+          verified,
+          state.image.checksum === 'Matches' ? 'the checksum is the one declared' : 'no checksum was declared',
+        ),
       ]
     }
   }
 }
 
 function failed(code: ErrorCode, message: string): ConditionFact[] {
-  const verification = code === 'ChecksumMismatch' || code === 'UnsafeFormat' ? [isFalse('Verified', code, message)] : []
+  const verification =
+    code === 'ChecksumMismatch' || code === 'UnsafeFormat' ? [isFalse('Verified', code, message)] : []
   return [...summarize(isFalse('Ready', code, message)), ...verification]
 }
 

@@ -1,8 +1,8 @@
 import { type Network, type NetworkStatus, networks } from '../../api/index.ts'
 import type { Hosts } from '../../hypervisor/hosts.ts'
-import { attachmentOn } from '../shared/attachment.ts'
 import type { KubeClient } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
+import { attachmentOn } from '../shared/attachment.ts'
 import type { Caches } from '../shared/caches.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
 import { writeStatus } from '../shared/write-status.ts'
@@ -33,15 +33,24 @@ export class NetworkReconciler implements Reconciler {
     const network = caches.networks.get(key)
     if (!network || network.metadata.deletionTimestamp !== undefined) return {}
     const hypervisors = caches.hypervisors.list().map(({ metadata }) => metadata.name)
-    const attachments = (await Promise.all(hypervisors.toSorted().map((name) => this.#look(network, name, signal)))).filter((seen) => seen !== undefined)
+    const attachments = (
+      await Promise.all(hypervisors.toSorted().map((name) => this.#look(network, name, signal)))
+    ).filter((seen) => seen !== undefined)
     const missing = attachments.filter(({ state }) => state === 'Missing').map(({ hypervisor }) => hypervisor)
     const ready =
       missing.length > 0
         ? isFalse('Ready', 'Missing', `not on ${missing.slice(0, 10).join(', ')}`)
         : attachments.some(({ state }) => state === 'Available')
-          ? isTrue('Ready', 'Available', `on ${attachments.filter(({ state }) => state === 'Available').length} hypervisors`)
+          ? isTrue(
+              'Ready',
+              'Available',
+              `on ${attachments.filter(({ state }) => state === 'Available').length} hypervisors`,
+            )
           : isUnknown('Ready', 'NotTried', 'no hypervisor that it names is connected')
-    await writeStatus(client, networks, network, { attachments }, summarize(ready), { now: new Date(clock.now()).toISOString(), signal })
+    await writeStatus(client, networks, network, { attachments }, summarize(ready), {
+      now: new Date(clock.now()).toISOString(),
+      signal,
+    })
     return { requeueAfter: missing.length > 0 ? lookForMissingAfter : lookAgainAfter }
   }
 

@@ -4,7 +4,9 @@ import type { InterfaceSpec } from '../../hypervisor/port.ts'
 /** What a Network is on one hypervisor: the attachment that names it, else the one for all. */
 export function attachmentOn(network: Network, hypervisor: string): InterfaceSpec['attachment'] | undefined {
   const { attachments } = network.spec
-  const found = attachments.find((attachment) => attachment.hypervisor === hypervisor) ?? attachments.find((attachment) => attachment.hypervisor === '*')
+  const found =
+    attachments.find((attachment) => attachment.hypervisor === hypervisor) ??
+    attachments.find((attachment) => attachment.hypervisor === '*')
   if (found?.bridge !== undefined) return { bridge: found.bridge }
   return found?.libvirtNetwork === undefined ? undefined : { libvirtNetwork: found.libvirtNetwork }
 }

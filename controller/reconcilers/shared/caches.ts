@@ -28,7 +28,8 @@ export const virtualMachineIndices: IndexFunctions<VirtualMachine> = {
   instanceID: ({ metadata, status }) => [status?.instanceID ?? metadata.uid],
   hypervisor: ({ status }) => (status?.hypervisor === undefined ? [] : [status.hypervisor]),
   imageUID: ({ status }) => (status?.image === undefined ? [] : [status.image.uid]),
-  imageName: ({ metadata, spec }) => (spec.image === undefined ? [] : [`${metadata.namespace}/${spec.image.name}`, spec.image.name]),
+  imageName: ({ metadata, spec }) =>
+    spec.image === undefined ? [] : [`${metadata.namespace}/${spec.image.name}`, spec.image.name],
 }
 
 export const slotIndices: IndexFunctions<Slot> = {

@@ -3,7 +3,9 @@ import { type ErrorClass, errorTable } from '../../errors/index.ts'
 import type { ConditionFact } from '../../runtime/port.ts'
 
 interface WithConditions {
-  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason: string }[] }
+  readonly status?: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason: string }[]
+  }
 }
 
 export const conditionOf = <T extends WithConditions>(object: T, type: string) =>
@@ -12,9 +14,24 @@ export const conditionOf = <T extends WithConditions>(object: T, type: string) =
 export const conditionIs = (object: WithConditions, type: string, status: 'True' | 'False' | 'Unknown'): boolean =>
   conditionOf(object, type)?.status === status
 
-export const isTrue = (type: string, reason: string, message: string): ConditionFact => ({ type, status: 'True', reason, message })
-export const isFalse = (type: string, reason: string, message: string): ConditionFact => ({ type, status: 'False', reason, message })
-export const isUnknown = (type: string, reason: string, message: string): ConditionFact => ({ type, status: 'Unknown', reason, message })
+export const isTrue = (type: string, reason: string, message: string): ConditionFact => ({
+  type,
+  status: 'True',
+  reason,
+  message,
+})
+export const isFalse = (type: string, reason: string, message: string): ConditionFact => ({
+  type,
+  status: 'False',
+  reason,
+  message,
+})
+export const isUnknown = (type: string, reason: string, message: string): ConditionFact => ({
+  type,
+  status: 'Unknown',
+  reason,
+  message,
+})
 
 /** Whether a reason of Ready=False means that a person must act (kstatus: Stalled) or that Berth goes on (Reconciling). */
 export function stalls(reason: string): boolean {

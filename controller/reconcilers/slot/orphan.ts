@@ -21,7 +21,11 @@ export interface OrphanDependencies {
 const settleTime = 60_000
 
 /** Whether it took a step; the slot is looked at again after. */
-export async function releaseOrphan(cached: ReadObject<Slot>, dependencies: OrphanDependencies, signal: AbortSignal): Promise<boolean> {
+export async function releaseOrphan(
+  cached: ReadObject<Slot>,
+  dependencies: OrphanDependencies,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { client, caches, hosts, settling, noteSlot } = dependencies
   const consumer = cached.status?.consumerRef
   if (!consumer || caches.virtualMachines.byIndex('uid', consumer.uid).length > 0) return false
@@ -39,12 +43,17 @@ export async function releaseOrphan(cached: ReadObject<Slot>, dependencies: Orph
     return true
   }
   if (!settling.settled(uid, uid, settleTime)) {
-    throw new BerthError('InUse', `slot ${slot.metadata.name}: its machine is gone; waiting until no call for it can be on its way`, {
-      retryAfter: settling.waitFor(uid, uid, settleTime) + 10,
-    })
+    throw new BerthError(
+      'InUse',
+      `slot ${slot.metadata.name}: its machine is gone; waiting until no call for it can be on its way`,
+      {
+        retryAfter: settling.waitFor(uid, uid, settleTime) + 10,
+      },
+    )
   }
   const { consumerRef, ...rest } = slot.status
-  const status: SlotStatus = slot.status.phase === 'Bound' ? { ...rest, consumerRef, phase: 'Releasing' } : { ...rest, phase: 'Unavailable' }
+  const status: SlotStatus =
+    slot.status.phase === 'Bound' ? { ...rest, consumerRef, phase: 'Releasing' } : { ...rest, phase: 'Unavailable' }
   noteSlot(await client.applyStatus(slots, slot, status, { signal }))
   return true
 }

@@ -23,18 +23,39 @@ export function planSlot(facts: SlotFacts): SlotOutcome {
   const ready = readiness(facts)
   const occupied =
     facts.occupants.length > 0
-      ? [isTrue('Occupied', 'ForeignMachine', `the host runs ${facts.occupants.slice(0, 5).join(', ')} under this slot's tag: nothing is touched, look there`)]
+      ? [
+          isTrue(
+            'Occupied',
+            'ForeignMachine',
+            `the host runs ${facts.occupants.slice(0, 5).join(', ')} under this slot's tag: nothing is touched, look there`,
+          ),
+        ]
       : []
   const held = facts.consumer !== undefined && (facts.phase === 'Bound' || facts.phase === 'Releasing')
   const phase = held && facts.phase ? facts.phase : ready.status === 'True' ? 'Free' : 'Unavailable'
   return { phase, facts: [...summarize(ready), ...occupied] }
 }
 
-function readiness({ cordoned, deleting, consumer, hypervisor, hypervisorMessage, occupants }: SlotFacts): ConditionFact {
-  if (deleting) return isFalse('Ready', consumer ? 'InUse' : 'Deleting', consumer ? `machine ${consumer.name} holds it` : 'the slot is being removed')
-  if (hypervisor === 'Missing') return isFalse('Ready', 'HypervisorNotFound', 'spec.hypervisor: there is no Hypervisor of that name')
-  if (hypervisor === 'Unreachable') return isFalse('Ready', 'HypervisorUnreachable', hypervisorMessage ?? 'the hypervisor cannot be reached')
-  if (occupants.length > 0) return isFalse('Ready', 'ForeignMachine', `the host runs ${occupants.slice(0, 5).join(', ')} there`)
+function readiness({
+  cordoned,
+  deleting,
+  consumer,
+  hypervisor,
+  hypervisorMessage,
+  occupants,
+}: SlotFacts): ConditionFact {
+  if (deleting)
+    return isFalse(
+      'Ready',
+      consumer ? 'InUse' : 'Deleting',
+      consumer ? `machine ${consumer.name} holds it` : 'the slot is being removed',
+    )
+  if (hypervisor === 'Missing')
+    return isFalse('Ready', 'HypervisorNotFound', 'spec.hypervisor: there is no Hypervisor of that name')
+  if (hypervisor === 'Unreachable')
+    return isFalse('Ready', 'HypervisorUnreachable', hypervisorMessage ?? 'the hypervisor cannot be reached')
+  if (occupants.length > 0)
+    return isFalse('Ready', 'ForeignMachine', `the host runs ${occupants.slice(0, 5).join(', ')} there`)
   if (cordoned) return isFalse('Ready', 'Cordoned', 'spec.scheduling is Cordoned: it takes no new machine')
   return isTrue('Ready', 'Available', consumer ? `held by ${consumer.name}` : 'it can be claimed')
 }

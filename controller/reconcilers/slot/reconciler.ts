@@ -41,7 +41,12 @@ export class SlotReconciler implements Reconciler {
     const { phase, facts } = planSlot(await this.#observe(slot, signal))
     const { consumerRef } = slot.status ?? {}
     const now = new Date(clock.now()).toISOString()
-    noteSlot(await writeStatus(client, slots, slot, { phase, ...(consumerRef ? { consumerRef } : {}) }, facts, { now, signal }))
+    noteSlot(
+      await writeStatus(client, slots, slot, { phase, ...(consumerRef ? { consumerRef } : {}) }, facts, {
+        now,
+        signal,
+      }),
+    )
     return {}
   }
 
@@ -54,7 +59,12 @@ export class SlotReconciler implements Reconciler {
     const [holder] = consumer ? caches.virtualMachines.byIndex('uid', consumer.uid) : []
     const instanceID = holder?.status?.instanceID ?? consumer?.uid
     const occupants = (inventory ?? [])
-      .filter(({ tag, power }) => tag?.slot === slot.metadata.name && tag.instanceID !== instanceID && (power === 'Running' || power === 'Paused'))
+      .filter(
+        ({ tag, power }) =>
+          tag?.slot === slot.metadata.name &&
+          tag.instanceID !== instanceID &&
+          (power === 'Running' || power === 'Paused'),
+      )
       .map(({ hostName }) => hostName)
     const message = hypervisor && conditionOf(hypervisor, 'Ready')?.reason
     return {

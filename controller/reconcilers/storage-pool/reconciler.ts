@@ -1,4 +1,11 @@
-import { finalizers, formatBytes, parseBytes, type StoragePool, type StoragePoolStatus, storagePools } from '../../api/index.ts'
+import {
+  finalizers,
+  formatBytes,
+  parseBytes,
+  type StoragePool,
+  type StoragePoolStatus,
+  storagePools,
+} from '../../api/index.ts'
 import { BerthError, toBerthError } from '../../errors/index.ts'
 import type { Hosts } from '../../hypervisor/hosts.ts'
 import type { ObservedPool } from '../../hypervisor/port.ts'
@@ -32,7 +39,9 @@ export class StoragePoolReconciler implements Reconciler {
     const { caches, client, clock } = this.#dependencies
     const pool = caches.storagePools.get(key)
     if (!pool) return {}
-    const users = caches.virtualMachines.list().filter(({ status }) => status?.disks?.some(({ storagePool }) => storagePool === key))
+    const users = caches.virtualMachines
+      .list()
+      .filter(({ status }) => status?.disks?.some(({ storagePool }) => storagePool === key))
     const guarded = pool.metadata.finalizers?.includes(finalizers.inUse) ?? false
     const deleting = pool.metadata.deletionTimestamp !== undefined
     if (deleting && users.length === 0) {
@@ -52,13 +61,19 @@ export class StoragePoolReconciler implements Reconciler {
         : isTrue('Ready', 'Available', 'the pool is there and active')
     const fields = fieldsOf(pool, seen)
     const low = fields.free !== undefined && parseBytes(fields.free) < parseBytes(pool.spec.reserve ?? '0')
-    const facts = [...summarize(ready), ...(low ? [isTrue('SpaceLow', 'BelowReserve', 'less is free than spec.reserve: no new disks are made')] : [])]
+    const facts = [
+      ...summarize(ready),
+      ...(low ? [isTrue('SpaceLow', 'BelowReserve', 'less is free than spec.reserve: no new disks are made')] : []),
+    ]
     await writeStatus(client, storagePools, pool, fields, facts, { now: new Date(clock.now()).toISOString(), signal })
     if (failure) throw failure
     return { requeueAfter: lookAgainAfter }
   }
 
-  async #look({ spec, metadata }: StoragePool, signal: AbortSignal): Promise<{ seen?: ObservedPool; failure?: BerthError }> {
+  async #look(
+    { spec, metadata }: StoragePool,
+    signal: AbortSignal,
+  ): Promise<{ seen?: ObservedPool; failure?: BerthError }> {
     const host = this.#dependencies.hosts.get(spec.hypervisor)
     const name = spec.poolName ?? metadata.name
     const { path } = spec
@@ -70,10 +85,18 @@ export class StoragePoolReconciler implements Reconciler {
         seen = await host.session.pool({ name }, { signal })
       }
       if (!seen) {
-        throw new BerthError('PoolNotFound', `spec.poolName: hypervisor ${spec.hypervisor} has no storage pool ${name}: make it there, or give spec.path`, { retryAfter: 60_000 })
+        throw new BerthError(
+          'PoolNotFound',
+          `spec.poolName: hypervisor ${spec.hypervisor} has no storage pool ${name}: make it there, or give spec.path`,
+          { retryAfter: 60_000 },
+        )
       }
-      if (seen.type !== spec.type) throw new BerthError('TypeMismatch', `spec.type: the pool on the hypervisor is of type ${seen.type}`)
-      if (!seen.active) throw new BerthError('PoolInactive', `storage pool ${name} is not started on ${spec.hypervisor}`, { retryAfter: 60_000 })
+      if (seen.type !== spec.type)
+        throw new BerthError('TypeMismatch', `spec.type: the pool on the hypervisor is of type ${seen.type}`)
+      if (!seen.active)
+        throw new BerthError('PoolInactive', `storage pool ${name} is not started on ${spec.hypervisor}`, {
+          retryAfter: 60_000,
+        })
       return { seen }
     } catch (error) {
       return { failure: toBerthError(error) }
@@ -81,12 +104,23 @@ export class StoragePoolReconciler implements Reconciler {
   }
 }
 
-function fieldsOf({ status }: ReadObject<StoragePool>, seen: ObservedPool | undefined): Omit<StoragePoolStatus, 'conditions' | 'observedGeneration'> {
+function fieldsOf(
+  { status }: ReadObject<StoragePool>,
+  seen: ObservedPool | undefined,
+): Omit<StoragePoolStatus, 'conditions' | 'observedGeneration'> {
   const { id, capacity, allocated, free, volumes } = status ?? {}
-  const before = Object.fromEntries(Object.entries({ id, capacity, allocated, free, volumes }).filter(([, value]) => value !== undefined))
+  const before = Object.fromEntries(
+    Object.entries({ id, capacity, allocated, free, volumes }).filter(([, value]) => value !== undefined),
+  )
   if (!seen) return before
   const moved = Math.abs((free === undefined ? -seen.capacity : parseBytes(free)) - seen.free)
   const same = id === seen.id && capacity === formatBytes(seen.capacity) && moved < seen.capacity * worthTelling
   if (same) return before
-  return { id: seen.id, capacity: formatBytes(seen.capacity), allocated: formatBytes(seen.allocated), free: formatBytes(seen.free), volumes: seen.volumes }
+  return {
+    id: seen.id,
+    capacity: formatBytes(seen.capacity),
+    allocated: formatBytes(seen.allocated),
+    free: formatBytes(seen.free),
+    volumes: seen.volumes,
+  }
 }

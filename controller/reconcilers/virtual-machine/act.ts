@@ -1,5 +1,5 @@
 /** Performs one step through a port. What it changes is seen by the next pass; nothing is concluded from an answer. */
-import { slots, type SlotStatus, virtualMachines, finalizers } from '../../api/index.ts'
+import { finalizers, type SlotStatus, slots, virtualMachines } from '../../api/index.ts'
 import { BerthError, isBerthError } from '../../errors/index.ts'
 import { type Session, volumeNames } from '../../hypervisor/port.ts'
 import { keyOf } from '../../kube/port.ts'
@@ -54,7 +54,11 @@ export async function act(
 }
 
 /** The T rule's bookkeeping: a call whose effect is unknown may arrive until T has passed. */
-async function withSession({ desired }: View, { hosts, settling }: Dependencies, work: (session: Session) => Promise<void>): Promise<void> {
+async function withSession(
+  { desired }: View,
+  { hosts, settling }: Dependencies,
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
   const host = hosts.get(desired.hypervisor ?? '')
   if (!host.connected) throw new BerthError(host.code, host.message)
   settling.began(desired.instanceID)
@@ -69,17 +73,26 @@ async function withSession({ desired }: View, { hosts, settling }: Dependencies,
 }
 
 /** The Slot as it was read is the lock: a compare-and-swap of its status. */
-async function claim(name: string, { vm, desired }: View, dependencies: Dependencies, signal: AbortSignal): Promise<void> {
+async function claim(
+  name: string,
+  { vm, desired }: View,
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
   const { caches, client, hosts, noteSlot } = dependencies
   const slot = caches.slots.get(name)
-  if (slot?.status?.phase !== 'Free' || slot.status.consumerRef) throw new BerthError('Conflict', `slot ${name} is not free any more`)
+  if (slot?.status?.phase !== 'Free' || slot.status.consumerRef)
+    throw new BerthError('Conflict', `slot ${name} is not free any more`)
   const host = hosts.get(slot.spec.hypervisor)
   if (!host.connected) throw new BerthError(host.code, host.message)
   const running = (await host.session.list({ signal })).find(
-    ({ tag, power }) => tag?.slot === name && tag.instanceID !== desired.instanceID && (power === 'Running' || power === 'Paused'),
+    ({ tag, power }) =>
+      tag?.slot === name && tag.instanceID !== desired.instanceID && (power === 'Running' || power === 'Paused'),
   )
   if (running) {
-    throw new BerthError('WaitingForSlot', `slot ${name}: the host runs ${running.hostName} under it`, { retryAfter: 10_000 })
+    throw new BerthError('WaitingForSlot', `slot ${name}: the host runs ${running.hostName} under it`, {
+      retryAfter: 10_000,
+    })
   }
   const { namespace = '', uid, name: consumer } = vm.metadata
   const now = new Date(dependencies.clock.now()).toISOString()
@@ -112,9 +125,11 @@ async function createDisk(session: Session, view: View, { caches }: Dependencies
   const { vm, desired, resolved } = view
   const image = vm.status?.image
   const pool = hostPoolOf(view, caches.storagePools)
-  if (!image || 'problem' in resolved.rootCapacity) throw new BerthError('WaitingForImage', `${keyOf(vm)}: the image is not known yet`)
+  if (!image || 'problem' in resolved.rootCapacity)
+    throw new BerthError('WaitingForImage', `${keyOf(vm)}: the image is not known yet`)
   const placed = await session.placedImage(pool, image.digest, { signal })
-  if (placed.state !== 'Complete') throw new BerthError('WaitingForImage', 'the image is not complete in the storage pool', { retryAfter: 5_000 })
+  if (placed.state !== 'Complete')
+    throw new BerthError('WaitingForImage', 'the image is not complete in the storage pool', { retryAfter: 5_000 })
   await session.createDisk(
     {
       instanceID: desired.instanceID,
@@ -127,7 +142,13 @@ async function createDisk(session: Session, view: View, { caches }: Dependencies
   )
 }
 
-async function define(session: Session, slot: string, view: View, { caches, cluster }: Dependencies, signal: AbortSignal): Promise<void> {
+async function define(
+  session: Session,
+  slot: string,
+  view: View,
+  { caches, cluster }: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
   const hypervisor = view.desired.hypervisor ?? ''
   const accelerator = caches.hypervisors.get(hypervisor)?.spec.libvirt.domainType
   const machine = machineSpec(view.vm, view.resolved, {

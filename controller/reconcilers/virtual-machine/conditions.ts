@@ -41,7 +41,11 @@ export function conditionsOf(view: View, step: Step, problem: Problem | undefine
   add(reachable(view))
   if (problem) {
     const type = shownIn[problem.code] ?? 'PowerStateSynced'
-    add(problem.code === 'HypervisorUnreachable' ? isUnknown(type, problem.code, problem.message) : isFalse(type, problem.code, problem.message))
+    add(
+      problem.code === 'HypervisorUnreachable'
+        ? isUnknown(type, problem.code, problem.message)
+        : isFalse(type, problem.code, problem.message),
+    )
     if (problem.code === 'Vanished' || problem.code === 'Drifted') {
       add(isTrue('Drifted', problem.code === 'Drifted' ? 'Changed' : problem.code, problem.message))
     }
@@ -56,11 +60,21 @@ const precedence = ['Placed', 'ImageReady', 'DisksReady', 'BootstrapReady', 'Pow
 function ready(view: View, facts: ReadonlyMap<string, ConditionFact>, problem: Problem | undefined): ConditionFact {
   const { desired } = view
   if (problem?.code === 'HypervisorUnreachable') return isUnknown('Ready', problem.code, problem.message)
-  if (desired.deleting) return isFalse('Ready', problem?.code ?? 'Deleting', problem?.message ?? 'the machine is being removed from its host')
+  if (desired.deleting)
+    return isFalse(
+      'Ready',
+      problem?.code ?? 'Deleting',
+      problem?.message ?? 'the machine is being removed from its host',
+    )
   if (problem) return isFalse('Ready', problem.code, problem.message)
   const failing = precedence.map((type) => facts.get(type)).find((fact) => fact !== undefined && fact.status !== 'True')
   if (failing) return { ...failing, type: 'Ready' }
-  if (desired.halted) return isTrue('Ready', 'GuestShutDown', 'the guest shut itself down: set powerState to Stopped and back to Running to start it')
+  if (desired.halted)
+    return isTrue(
+      'Ready',
+      'GuestShutDown',
+      'the guest shut itself down: set powerState to Stopped and back to Running to start it',
+    )
   return desired.powerState === 'Stopped'
     ? isTrue('Ready', 'Stopped', 'the machine is off, as declared')
     : isTrue('Ready', 'Running', 'the machine runs, as declared')
@@ -99,13 +113,16 @@ function rootDiskSeen(view: View): boolean {
 function disksReady(view: View): ConditionFact | undefined {
   const { desired } = view
   if (rootDiskSeen(view)) return isTrue('DisksReady', 'AllAttached', 'the root disk is made')
-  return desired.recordedSlot === undefined ? undefined : isFalse('DisksReady', 'Creating', 'the root disk is being made')
+  return desired.recordedSlot === undefined
+    ? undefined
+    : isFalse('DisksReady', 'Creating', 'the root disk is being made')
 }
 
 function networkReady(view: View): ConditionFact | undefined {
   const { interfaces } = view.resolved
   if ('problem' in interfaces) return undefined
-  if (interfaces.value.length === 0) return isTrue('NetworkReady', 'NoInterfaces', 'the machine has no network interface')
+  if (interfaces.value.length === 0)
+    return isTrue('NetworkReady', 'NoInterfaces', 'the machine has no network interface')
   if (!isRunning(view)) return undefined
   const found = view.interfaces.flatMap(({ addresses }) => addresses)[0]
   return found
@@ -125,7 +142,11 @@ function powerStateSynced(view: View, step: Step): ConditionFact {
       : isFalse('PowerStateSynced', 'Starting', startingMessage(view, step))
   }
   if (desired.claims.length > 0 || desired.recordedSlot !== undefined || isRunning(view)) {
-    return isFalse('PowerStateSynced', 'Stopping', step.do === 'AwaitShutdown' ? 'the guest was asked to shut down' : 'the machine is being stopped')
+    return isFalse(
+      'PowerStateSynced',
+      'Stopping',
+      step.do === 'AwaitShutdown' ? 'the guest was asked to shut down' : 'the machine is being stopped',
+    )
   }
   return desired.halted
     ? isTrue('PowerStateSynced', 'GuestShutDown', 'the guest shut itself down')
@@ -134,7 +155,11 @@ function powerStateSynced(view: View, step: Step): ConditionFact {
 
 /** Coarse on purpose: each other message is a write to the API server. */
 const startingMessage = (view: View, step: Step): string =>
-  step.do === 'MarkHalted' ? 'the guest shut itself down' : view.desired.claims.length === 0 ? 'it waits for a slot' : 'it is being made and started'
+  step.do === 'MarkHalted'
+    ? 'the guest shut itself down'
+    : view.desired.claims.length === 0
+      ? 'it waits for a slot'
+      : 'it is being made and started'
 
 const agentConnected = (view: View): ConditionFact | undefined =>
   view.interfaces.some(({ addresses }) => addresses.some(({ source }) => source === 'Agent'))

@@ -20,7 +20,9 @@ export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot
     runSeen: status?.startTime !== undefined,
     halted: powerState === 'Running' && status?.lastStop?.by === 'Guest',
     diskMade: status?.disks?.some(({ name, state }) => name === 'root' && state !== 'Creating') ?? false,
-    retainedDisks: (spec.disks ?? []).filter(({ deletionPolicy }) => deletionPolicy === 'Retain').map(({ name }) => name),
+    retainedDisks: (spec.disks ?? [])
+      .filter(({ deletionPolicy }) => deletionPolicy === 'Retain')
+      .map(({ name }) => name),
   }
 }
 

@@ -14,15 +14,28 @@ function lineOf(step: Step, { vm, desired, resolved }: View): Line | undefined {
     case 'Claim':
       return { action: 'Claim', reason: 'SlotBound', note: `slot ${step.slot} is claimed`, slot: step.slot }
     case 'Record':
-      return { action: 'Place', reason: 'Placed', note: `placed on hypervisor ${step.hypervisor}, slot ${step.slot}, storage pool ${step.pool}`, slot: step.slot }
+      return {
+        action: 'Place',
+        reason: 'Placed',
+        note: `placed on hypervisor ${step.hypervisor}, slot ${step.slot}, storage pool ${step.pool}`,
+        slot: step.slot,
+      }
     case 'CreateDisk':
-      return { action: 'CreateDisk', reason: 'Created', note: `root disk made from ${'value' in resolved.image ? `${resolved.image.value.kind} ${resolved.image.value.name}` : 'the image'}` }
+      return {
+        action: 'CreateDisk',
+        reason: 'Created',
+        note: `root disk made from ${'value' in resolved.image ? `${resolved.image.value.kind} ${resolved.image.value.name}` : 'the image'}`,
+      }
     case 'Define':
       return { action: 'Create', reason: 'Created', note: `defined on hypervisor ${host}`, slot: step.slot }
     case 'Start':
       return { action: 'Start', reason: 'Started', note: `started on hypervisor ${host}` }
     case 'MarkRunning':
-      return { action: 'Start', reason: 'Running', note: `runs on hypervisor ${host}${vm.status?.host === undefined ? '' : ` (${vm.status.host})`}, slot ${vm.status?.slot}` }
+      return {
+        action: 'Start',
+        reason: 'Running',
+        note: `runs on hypervisor ${host}${vm.status?.host === undefined ? '' : ` (${vm.status.host})`}, slot ${vm.status?.slot}`,
+      }
     case 'MarkHalted':
       return { action: 'Stop', reason: 'GuestShutDown', note: 'the guest shut itself down; its slot is given back' }
     case 'ShutDown':
@@ -34,11 +47,19 @@ function lineOf(step: Step, { vm, desired, resolved }: View): Line | undefined {
     case 'Undefine':
       return { action: 'Delete', reason: 'Deleted', note: `removed from hypervisor ${host}` }
     case 'DeleteVolume':
-      return { action: 'DeleteDisk', reason: 'Deleted', note: `volume ${step.volume} deleted from storage pool ${step.pool}` }
+      return {
+        action: 'DeleteDisk',
+        reason: 'Deleted',
+        note: `volume ${step.volume} deleted from storage pool ${step.pool}`,
+      }
     case 'RemoveFinalizer':
       return desired.retainedDisks.length === 0 || host === undefined
         ? undefined
-        : { action: 'RetainDisk', reason: 'Retained', note: `disks kept on hypervisor ${host}: ${vm.status?.disks?.map(({ volume }) => volume).join(', ')}` }
+        : {
+            action: 'RetainDisk',
+            reason: 'Retained',
+            note: `disks kept on hypervisor ${host}: ${vm.status?.disks?.map(({ volume }) => volume).join(', ')}`,
+          }
     default:
       return undefined
   }
@@ -50,7 +71,13 @@ export function eventOfStep(step: Step, view: View): EventRecord | undefined {
   const line = lineOf(step, view)
   if (!line) return undefined
   const { slot, ...rest } = line
-  return { ...rest, regarding: referenceTo(view.vm), type: 'Normal', actor: 'berth', ...(slot === undefined ? {} : { related: slotReference(slot) }) }
+  return {
+    ...rest,
+    regarding: referenceTo(view.vm),
+    type: 'Normal',
+    actor: 'berth',
+    ...(slot === undefined ? {} : { related: slotReference(slot) }),
+  }
 }
 
 /** A problem is told when Ready's reason becomes it: not on each pass. */

@@ -3,8 +3,8 @@ import type { Network, VirtualMachine } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
 import { type InterfaceSpec, type MachineSpec, type Tag, volumeNames } from '../../hypervisor/port.ts'
 import type { Cache, ReadObject } from '../../kube/port.ts'
-import { instanceIDOf, type Resolved, type ResolvedInterface } from './resolve.ts'
 import { attachmentOn } from '../shared/attachment.ts'
+import { instanceIDOf, type Resolved, type ResolvedInterface } from './resolve.ts'
 import { bootstrapOf, seedFiles } from './seed.ts'
 
 export interface MachineContext {
@@ -37,13 +37,18 @@ export function machineSpec(vm: ReadObject<VirtualMachine>, resolved: Resolved, 
       pool,
       volume: volumeNames.seed(instanceID),
       // First boot reads it once; the Secret behind it may be gone by the next start.
-      ...(vm.status?.firstBootTime === undefined ? { files: seedFiles(bootstrapOf(vm, instanceID, context.userData)) } : {}),
+      ...(vm.status?.firstBootTime === undefined
+        ? { files: seedFiles(bootstrapOf(vm, instanceID, context.userData)) }
+        : {}),
     },
     interfaces: interfaces.value.map((wanted) => interfaceSpec(wanted, context)),
   }
 }
 
-export function tagOf(vm: ReadObject<VirtualMachine>, { cluster, slot }: Pick<MachineContext, 'cluster' | 'slot'>): Tag {
+export function tagOf(
+  vm: ReadObject<VirtualMachine>,
+  { cluster, slot }: Pick<MachineContext, 'cluster' | 'slot'>,
+): Tag {
   return {
     schema: 1,
     cluster,
@@ -60,6 +65,7 @@ export function tagOf(vm: ReadObject<VirtualMachine>, { cluster, slot }: Pick<Ma
 function interfaceSpec(wanted: ResolvedInterface, { hypervisor, networks }: MachineContext): InterfaceSpec {
   const network = networks.get(wanted.network)
   const attachment = network && attachmentOn(network, hypervisor)
-  if (!attachment) throw new BerthError('NetworkNotFound', `Network ${wanted.network} is not on hypervisor ${hypervisor}`)
+  if (!attachment)
+    throw new BerthError('NetworkNotFound', `Network ${wanted.network} is not on hypervisor ${hypervisor}`)
   return { name: wanted.name, macAddress: wanted.macAddress, attachment }
 }

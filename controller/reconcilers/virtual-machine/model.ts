@@ -43,7 +43,9 @@ export interface Problem {
 }
 
 /** A host as this pass saw it, after the API was read. */
-export type HostObservation = { readonly reachable: true; readonly observation: MachineObservation } | { readonly reachable: false; readonly message: string }
+export type HostObservation =
+  | { readonly reachable: true; readonly observation: MachineObservation }
+  | { readonly reachable: false; readonly message: string }
 
 export interface Observed {
   /** By hypervisor: the recorded one, and those of all claims. */

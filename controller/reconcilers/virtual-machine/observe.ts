@@ -29,7 +29,11 @@ export function fromCache(vm: ReadObject<VirtualMachine>, { caches }: Dependenci
 }
 
 /** Live: the machine, and the Slots that it holds or has recorded. Undefined: it is gone, or another of its name is there. */
-export async function readLive(source: Source, { client }: Dependencies, signal: AbortSignal): Promise<Source | undefined> {
+export async function readLive(
+  source: Source,
+  { client }: Dependencies,
+  signal: AbortSignal,
+): Promise<Source | undefined> {
   const { namespace, name, uid } = source.vm.metadata
   const vm = await client.get(virtualMachines, { ...(namespace === undefined ? {} : { namespace }), name }, { signal })
   if (vm?.metadata.uid !== uid) return undefined
@@ -80,7 +84,11 @@ export async function observe(
 }
 
 /** The recorded host, and those of all claims: each must be seen before its slot is given back. */
-async function observeHosts(desired: Desired, { hosts }: Dependencies, signal: AbortSignal): Promise<Map<string, HostObservation>> {
+async function observeHosts(
+  desired: Desired,
+  { hosts }: Dependencies,
+  signal: AbortSignal,
+): Promise<Map<string, HostObservation>> {
   const names = new Set(desired.claims.map(({ hypervisor }) => hypervisor))
   if (desired.hypervisor !== undefined) names.add(desired.hypervisor)
   const entries = [...names].map(async (name): Promise<[string, HostObservation]> => {
@@ -131,14 +139,24 @@ function placementState(vm: ReadObject<VirtualMachine>, { caches }: Dependencies
   if (!image) return undefined
   const pool = disks?.find(({ name }) => name === 'root')?.storagePool
   const object =
-    image.kind === 'Image' ? caches.images.get(`${vm.metadata.namespace}/${image.name}`) : caches.clusterImages.get(image.name)
+    image.kind === 'Image'
+      ? caches.images.get(`${vm.metadata.namespace}/${image.name}`)
+      : caches.clusterImages.get(image.name)
   return object?.status?.placements?.find(({ storagePool, digest }) => storagePool === pool && digest === image.digest)
 }
 
-function shutdownFacts(vm: VirtualMachine, { instanceID }: Desired, shutdowns: ShutdownRequests, { clock }: Dependencies) {
+function shutdownFacts(
+  vm: VirtualMachine,
+  { instanceID }: Desired,
+  shutdowns: ShutdownRequests,
+  { clock }: Dependencies,
+) {
   const since = shutdowns.since(instanceID, clock.monotonic())
   const timeout = parseDuration(vm.spec.shutdownTimeout ?? '5m')
-  return { askedLately: since !== undefined && since.last < askAgainAfter, timedOut: since !== undefined && since.first >= timeout }
+  return {
+    askedLately: since !== undefined && since.last < askAgainAfter,
+    timedOut: since !== undefined && since.first >= timeout,
+  }
 }
 
 async function readInterfaces(desired: Desired, observed: Observed, { hosts }: Dependencies, signal: AbortSignal) {
@@ -168,8 +186,12 @@ async function readUserData(
   const { name, key } = userDataSecretRef
   const field = 'spec.bootstrap.cloudInit.userDataSecretRef'
   const secret = await client.get(secrets, { ...(namespace === undefined ? {} : { namespace }), name }, { signal })
-  if (!secret) return { problem: { code: 'SecretNotFound', message: `${field}: there is no Secret ${name} in namespace ${namespace}` } }
+  if (!secret)
+    return {
+      problem: { code: 'SecretNotFound', message: `${field}: there is no Secret ${name} in namespace ${namespace}` },
+    }
   const encoded = secret.data?.[key]
-  if (encoded === undefined) return { problem: { code: 'SecretKeyMissing', message: `${field}: Secret ${name} has no key ${key}` } }
+  if (encoded === undefined)
+    return { problem: { code: 'SecretKeyMissing', message: `${field}: Secret ${name} has no key ${key}` } }
   return { value: Buffer.from(encoded, 'base64').toString('utf8') }
 }

@@ -53,7 +53,8 @@ export function poolOffers(hypervisor: string, caches: Caches): PoolOffer[] {
 }
 
 const roomOf = ({ spec, status }: StoragePool): number =>
-  (status?.free === undefined ? 0 : parseBytes(status.free)) - (spec.reserve === undefined ? 0 : parseBytes(spec.reserve))
+  (status?.free === undefined ? 0 : parseBytes(status.free)) -
+  (spec.reserve === undefined ? 0 : parseBytes(spec.reserve))
 
 function networksByHypervisor(caches: Caches): Map<string, Set<string>> {
   const byHypervisor = new Map<string, Set<string>>()

@@ -19,11 +19,13 @@ export function plan(desired: Desired, observed: Observed): Step {
 }
 
 /** Whether it is to run: declared so, and not off by its guest's own wish. */
-export const wantsToRun = (desired: Desired): boolean => !desired.deleting && desired.powerState === 'Running' && !desired.halted
+export const wantsToRun = (desired: Desired): boolean =>
+  !desired.deleting && desired.powerState === 'Running' && !desired.halted
 
 const startable = (machine: ObservedMachine | undefined): boolean => machine !== undefined && !machine.parked
 const isOff = (machine: ObservedMachine): boolean => machine.power === 'Stopped' || machine.power === 'Suspended'
-const runs = (machine: ObservedMachine | undefined): machine is ObservedMachine => machine !== undefined && !isOff(machine)
+const runs = (machine: ObservedMachine | undefined): machine is ObservedMachine =>
+  machine !== undefined && !isOff(machine)
 
 /** The recorded host as observed; undefined while none is recorded. A step to wait where it cannot be seen or is not ours. */
 function lookAtHost(desired: Desired, observed: Observed): MachineObservation | Step | undefined {
@@ -37,11 +39,13 @@ function lookAtHost(desired: Desired, observed: Observed): MachineObservation | 
 }
 const isStep = (seen: MachineObservation | Step | undefined): seen is Step => seen !== undefined && 'do' in seen
 
-/** Deletion has no way back: stop, undefine, release, delete what is not retained, and let go when nothing can be on its way. */
+/** Deletion has no way back: drain, stop, undefine, release, delete what is not retained, and let go when nothing can be on its way. */
 function planDeletion(desired: Desired, observed: Observed): Step {
   if (!desired.finalizer) return { do: 'Nothing' }
   const seen = lookAtHost(desired, observed)
   if (isStep(seen)) return seen
+  const bound = desired.claims.find(({ phase }) => phase === 'Bound')
+  if (bound) return { do: 'Drain', slot: bound.slot }
   if (seen?.machine) return runs(seen.machine) ? planPowerOff(desired, observed, seen.machine) : { do: 'Undefine' }
   for (const claim of desired.claims) {
     const step = giveBack(claim, desired, observed)
@@ -60,7 +64,9 @@ function planSurplusClaim(desired: Desired, observed: Observed): Step | undefine
   const surplus = desired.claims.find(({ slot, hypervisor }) =>
     recorded ? slot !== desired.recordedSlot : desired.hypervisor !== undefined && hypervisor !== desired.hypervisor,
   )
-  return surplus && (surplus.phase === 'Bound' ? { do: 'Drain', slot: surplus.slot } : giveBack(surplus, desired, observed))
+  return (
+    surplus && (surplus.phase === 'Bound' ? { do: 'Drain', slot: surplus.slot } : giveBack(surplus, desired, observed))
+  )
 }
 
 /** Drain, park, stop, clear, release: a stop that has begun is finished, even if it is wanted to run again meanwhile. */
@@ -87,7 +93,10 @@ function planPowerOff(desired: Desired, observed: Observed, machine: ObservedMac
   if (desired.shutdownMode === 'Hard') return { do: 'PowerOff' }
   if (desired.shutdownMode === 'TrySoft' && (timedOut || machine.power === 'Paused')) return { do: 'PowerOff' }
   if (timedOut) {
-    return wait('GuestRefusesShutdown', 'the guest did not shut down within shutdownTimeout: shut it down inside, or set shutdownMode to TrySoft or Hard')
+    return wait(
+      'GuestRefusesShutdown',
+      'the guest did not shut down within shutdownTimeout: shut it down inside, or set shutdownMode to TrySoft or Hard',
+    )
   }
   return askedLately ? { do: 'AwaitShutdown' } : { do: 'ShutDown' }
 }
@@ -95,7 +104,8 @@ function planPowerOff(desired: Desired, observed: Observed, machine: ObservedMac
 /** A slot is given back when it is Releasing and its host was seen to hold nothing of ours that runs or could be started. */
 function giveBack(claim: Claim, desired: Desired, observed: Observed): Step | undefined {
   const host = observed.hosts.get(claim.hypervisor)
-  if (!host?.reachable) return wait('HypervisorUnreachable', host?.message ?? `hypervisor ${claim.hypervisor} was not observed`)
+  if (!host?.reachable)
+    return wait('HypervisorUnreachable', host?.message ?? `hypervisor ${claim.hypervisor} was not observed`)
   const machine = host.observation.machine
   const underThisClaim = machine !== undefined && (machine.tag.slot === claim.slot || desired.claims.length === 1)
   if (underThisClaim && (runs(machine) || startable(machine))) return undefined
@@ -112,7 +122,10 @@ function planClaim(desired: Desired, observed: Observed): Step {
     return runs(machine) ? planPowerOff(desired, observed, machine) : { do: 'ClearRecord' }
   }
   if (runs(machine)) {
-    return wait('ForeignObject', `it runs on ${desired.hypervisor} under slot ${machine.tag.slot} without a claim: stop it there, or restore the slot's claim`)
+    return wait(
+      'ForeignObject',
+      `it runs on ${desired.hypervisor} under slot ${machine.tag.slot} without a claim: stop it there, or restore the slot's claim`,
+    )
   }
   if (startable(machine)) return { do: 'Park' }
   if (observed.problem) return { do: 'Wait', problem: observed.problem }
@@ -124,7 +137,8 @@ function planClaim(desired: Desired, observed: Observed): Step {
 
 function planRecord(claim: Claim | undefined, { rootPool }: Observed): Step {
   if (!claim) return { do: 'Nothing' }
-  if (rootPool === undefined) return wait('StoragePoolNotFound', `no StoragePool on ${claim.hypervisor} is ready for the root disk`)
+  if (rootPool === undefined)
+    return wait('StoragePoolNotFound', `no StoragePool on ${claim.hypervisor} is ready for the root disk`)
   return { do: 'Record', slot: claim.slot, hypervisor: claim.hypervisor, pool: rootPool }
 }
 
@@ -136,13 +150,21 @@ function planRun(desired: Desired, observed: Observed): Step {
   const seen = lookAtHost(desired, observed)
   if (isStep(seen)) return seen
   if (!seen) return { do: 'Nothing' }
-  if (claim.occupied) return wait('ForeignObject', `the host runs another machine under slot ${claim.slot}: nothing is touched, a person must look`)
+  if (claim.occupied)
+    return wait(
+      'ForeignObject',
+      `the host runs another machine under slot ${claim.slot}: nothing is touched, a person must look`,
+    )
   const { machine } = seen
   if (desired.runSeen && !machine) {
-    return wait('Vanished', `the machine is gone from ${desired.hypervisor}; it is not made anew: delete this object and apply it again`)
+    return wait(
+      'Vanished',
+      `the machine is gone from ${desired.hypervisor}; it is not made anew: delete this object and apply it again`,
+    )
   }
   if (!seen.volumes.some(({ name }) => name === volumeNames.disk(desired.instanceID, 'root'))) {
-    if (desired.diskMade) return wait('DiskMissing', 'the root disk is gone from the host; it is never made anew by itself')
+    if (desired.diskMade)
+      return wait('DiskMissing', 'the root disk is gone from the host; it is never made anew by itself')
     if (observed.problem) return { do: 'Wait', problem: observed.problem }
     if (!observed.imagePlaced) return wait('WaitingForImage', 'the image is being placed in the storage pool')
     return { do: 'CreateDisk' }

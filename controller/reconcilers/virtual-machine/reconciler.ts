@@ -122,4 +122,3 @@ export class VirtualMachineReconciler implements Reconciler {
     return age > 600_000 ? {} : { requeueAfter: Math.max(age / 10, 500) }
   }
 }
-

@@ -45,12 +45,19 @@ export function resolveSize(vm: ReadObject<VirtualMachine>, caches: Caches): Res
   const pinned = vm.status?.size
   if (pinned) {
     const { storage, ...rest } = pinned
-    return { value: { ...rest, memory: parseBytes(pinned.memory), ...(storage === undefined ? {} : { storage: parseBytes(storage) }) } }
+    return {
+      value: {
+        ...rest,
+        memory: parseBytes(pinned.memory),
+        ...(storage === undefined ? {} : { storage: parseBytes(storage) }),
+      },
+    }
   }
   const { resources, size } = vm.spec
   if (resources) return { value: { cpus: resources.cpus, memory: parseBytes(resources.memory) } }
   const found = size === undefined ? undefined : caches.sizes.get(size)
-  if (!found) return problem('DependencyNotFound', `spec.size: there is no VirtualMachineSize ${size} (kubectl get bsize)`)
+  if (!found)
+    return problem('DependencyNotFound', `spec.size: there is no VirtualMachineSize ${size} (kubectl get bsize)`)
   const { cpus, memory, storage } = found.spec
   return {
     value: {
@@ -70,14 +77,18 @@ export function resolveImage(vm: ReadObject<VirtualMachine>, caches: Caches): Re
   const pinned = vm.status?.image
   const local = () => caches.images.get(`${vm.metadata.namespace}/${reference.name}`)
   const global = () => caches.clusterImages.get(reference.name)
-  const found = reference.kind === 'Image' ? local() : reference.kind === 'ClusterImage' ? global() : (local() ?? global())
+  const found =
+    reference.kind === 'Image' ? local() : reference.kind === 'ClusterImage' ? global() : (local() ?? global())
   const where = `spec.image: ${reference.kind ?? 'image'} ${reference.name}`
   if (!found) return problem('ImageNotFound', `${where} does not exist (kubectl get bimg,bcimg)`)
   const { digest, format, virtualSize } = found.status ?? {}
   if (digest === undefined || format === undefined || virtualSize === undefined) {
     const { state, progress } = found.status ?? {}
     if (state === 'Failed') return problem('ImageFailed', `${where} cannot be used: see its conditions`)
-    return problem('WaitingForImage', `${where} is ${state ?? 'Pending'}${progress === undefined ? '' : `, ${progress}`}`)
+    return problem(
+      'WaitingForImage',
+      `${where} is ${state ?? 'Pending'}${progress === undefined ? '' : `, ${progress}`}`,
+    )
   }
   if (pinned && (pinned.uid !== found.metadata.uid || pinned.digest !== digest)) {
     return problem('ImageNotFound', `${where} is no longer the one that the machine was made from (${pinned.digest})`)
@@ -96,12 +107,16 @@ export function resolveImage(vm: ReadObject<VirtualMachine>, caches: Caches): Re
 }
 
 /** Absent: one, eth0, on the only Network there is. */
-export function resolveInterfaces(vm: ReadObject<VirtualMachine>, caches: Caches): Resolution<readonly ResolvedInterface[]> {
+export function resolveInterfaces(
+  vm: ReadObject<VirtualMachine>,
+  caches: Caches,
+): Resolution<readonly ResolvedInterface[]> {
   const wanted = vm.spec.networkInterfaces ?? [{ name: 'eth0' }]
   const resolved: ResolvedInterface[] = []
   for (const [index, { name, network, macAddress }] of wanted.entries()) {
     const named = network ?? onlyNetwork(caches)
-    const field = vm.spec.networkInterfaces === undefined ? 'spec.networkInterfaces' : `spec.networkInterfaces[${index}].network`
+    const field =
+      vm.spec.networkInterfaces === undefined ? 'spec.networkInterfaces' : `spec.networkInterfaces[${index}].network`
     if (named === undefined) {
       const networks = caches.networks.list().map(({ metadata }) => metadata.name)
       return problem(
@@ -111,8 +126,13 @@ export function resolveInterfaces(vm: ReadObject<VirtualMachine>, caches: Caches
           : `${field}: name one of the Networks ${networks.toSorted().slice(0, 10).join(', ')}`,
       )
     }
-    if (!caches.networks.get(named)) return problem('NetworkNotFound', `${field}: there is no Network ${named} (kubectl get bnet)`)
-    resolved.push({ name, network: named, macAddress: (macAddress ?? generatedMAC(instanceIDOf(vm), name)).toLowerCase() })
+    if (!caches.networks.get(named))
+      return problem('NetworkNotFound', `${field}: there is no Network ${named} (kubectl get bnet)`)
+    resolved.push({
+      name,
+      network: named,
+      macAddress: (macAddress ?? generatedMAC(instanceIDOf(vm), name)).toLowerCase(),
+    })
   }
   return { value: resolved }
 }
@@ -129,7 +149,11 @@ export function generatedMAC(instanceID: string, name: string): string {
 }
 
 /** disks[root].size, else the larger of the size's storage and the image. */
-export function rootCapacity(vm: ReadObject<VirtualMachine>, size: ResolvedSize, image: ResolvedImage): Resolution<number> {
+export function rootCapacity(
+  vm: ReadObject<VirtualMachine>,
+  size: ResolvedSize,
+  image: ResolvedImage,
+): Resolution<number> {
   const declared = rootDisk(vm)?.size
   const wanted = declared === undefined ? Math.max(size.storage ?? 0, image.virtualSize) : parseBytes(declared)
   if (wanted < image.virtualSize) {
@@ -159,7 +183,13 @@ export function resolve(vm: ReadObject<VirtualMachine>, caches: Caches): Resolve
   const capacity: Resolution<number> =
     'problem' in size ? size : 'problem' in image ? image : rootCapacity(vm, size.value, image.value)
   const first = [size, image, capacity, interfaces].find((resolution) => 'problem' in resolution)
-  return { size, image, interfaces, rootCapacity: capacity, ...(first && 'problem' in first ? { problem: first.problem } : {}) }
+  return {
+    size,
+    image,
+    interfaces,
+    rootCapacity: capacity,
+    ...(first && 'problem' in first ? { problem: first.problem } : {}),
+  }
 }
 
 /** What the machine asks of placement; undefined while something that it needs is missing. */

@@ -39,7 +39,8 @@ export function seedFiles(bootstrap: Bootstrap): SeedFiles {
 function cloudConfig({ hostname, sshUser, sshAuthorizedKeys }: Bootstrap, host: string): string {
   const account = { name: sshUser, ssh_authorized_keys: [...sshAuthorizedKeys] }
   // Cloud images forbid root by default and lock what they create; who is named here is meant to log in, by key alone.
-  const user = sshUser === 'root' ? account : { ...account, lock_passwd: true, shell: '/bin/bash', sudo: 'ALL=(ALL) NOPASSWD:ALL' }
+  const user =
+    sshUser === 'root' ? account : { ...account, lock_passwd: true, shell: '/bin/bash', sudo: 'ALL=(ALL) NOPASSWD:ALL' }
   const config = {
     hostname: host,
     ...(hostname === host ? {} : { fqdn: hostname }),

@@ -28,11 +28,14 @@ export function statusOf(view: View, step: Step, problem: Problem | undefined, n
 
 /** Drops fields that are undefined, so that equal statuses compare equal and are sent without them. */
 const withoutUndefined = (status: Fields): VirtualMachineStatus =>
-  Object.fromEntries(Object.entries(status).filter(([, value]) => value !== undefined)) as unknown as VirtualMachineStatus
+  Object.fromEntries(
+    Object.entries(status).filter(([, value]) => value !== undefined),
+  ) as unknown as VirtualMachineStatus
 
 /** Where it is. The hypervisor stays recorded as long as the object lives: its disks are there. */
 function record({ vm: { status }, hostName }: View, step: Step): Fields {
-  if (step.do === 'Record') return { slot: step.slot, hypervisor: step.hypervisor, ...(hostName === undefined ? {} : { host: hostName }) }
+  if (step.do === 'Record')
+    return { slot: step.slot, hypervisor: step.hypervisor, ...(hostName === undefined ? {} : { host: hostName }) }
   const hypervisor = status?.hypervisor
   if (hypervisor === undefined) return {}
   const host = hostName ?? status?.host
@@ -54,7 +57,11 @@ function power(view: View, step: Step, now: string): Fields {
     return desired.powerState === 'Stopped' && status?.lastStop?.by === 'Guest' ? undefined : status?.lastStop
   }
   const startTime =
-    step.do === 'MarkRunning' ? now : step.do === 'Record' || step.do === 'ClearRecord' || step.do === 'MarkHalted' ? undefined : status?.startTime
+    step.do === 'MarkRunning'
+      ? now
+      : step.do === 'Record' || step.do === 'ClearRecord' || step.do === 'MarkHalted'
+        ? undefined
+        : status?.startTime
   const fields = {
     powerState: host && !host.reachable ? ('Unknown' as const) : (machine?.power ?? ('Stopped' as const)),
     lastStop: lastStop(),
@@ -73,7 +80,11 @@ function hardware(view: View, step: Step): Fields {
     const { memory, storage, ...rest } = size.value
     const { kind, name, uid, digest, format } = image.value
     return {
-      size: { ...rest, memory: formatBytes(memory), ...(storage === undefined ? {} : { storage: formatBytes(storage) }) },
+      size: {
+        ...rest,
+        memory: formatBytes(memory),
+        ...(storage === undefined ? {} : { storage: formatBytes(storage) }),
+      },
       image: { kind, name, uid, digest, format: format === 'qcow2' ? 'QCOW2' : 'Raw' },
       disks: status?.disks ?? [
         {
@@ -140,4 +151,3 @@ function waiting(view: View, problem: Problem | undefined): Fields {
       : undefined
   return { ...fields, ...(slotRejections ? { slotRejections } : {}), ...(progress ? { progress } : {}) } as Fields
 }
-

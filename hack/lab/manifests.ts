@@ -1,0 +1,82 @@
+/** Manifests for what the lab starts: what an administrator would write for real hosts. */
+import { readFileSync } from 'node:fs'
+import type { Hypervisor } from '../hypervisor/index.ts'
+import type { ReferenceImage } from '../reference-image/index.ts'
+
+const apiVersion = 'berth.dev/v1alpha1'
+type Manifest = Record<string, unknown>
+
+/** Several objects as one `kubectl apply` takes them. */
+export const list = (...items: readonly Manifest[]): string => JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
+
+export function hypervisorSecret(name: string, namespace: string, { pki }: Hypervisor): Manifest {
+  const data = { 'tls.crt': pki.clientCertificate, 'tls.key': pki.clientKey, 'ca.crt': pki.ca }
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace },
+    data: Object.fromEntries(Object.entries(data).map(([key, path]) => [key, readFileSync(path).toString('base64')])),
+  }
+}
+
+/** By TLS with the certificates of the Secret; software emulation unless KVM was tried and works. */
+export const hypervisor = (
+  name: string,
+  secret: string,
+  { tlsUri }: Hypervisor,
+  domainType: 'KVM' | 'QEMU',
+  spec: Manifest = {},
+): Manifest => ({
+  apiVersion,
+  kind: 'Hypervisor',
+  metadata: { name },
+  spec: { libvirt: { uri: tlsUri, domainType }, credentials: { secretRef: { name: secret } }, ...spec },
+})
+
+export const storagePool = (name: string, hypervisorName: string, { poolName }: Hypervisor): Manifest => ({
+  apiVersion,
+  kind: 'StoragePool',
+  metadata: { name },
+  spec: { hypervisor: hypervisorName, type: 'Directory', poolName },
+})
+
+export const network = (name: string, hypervisorNames: readonly string[], { networkName }: Hypervisor): Manifest => ({
+  apiVersion,
+  kind: 'Network',
+  metadata: { name },
+  spec: {
+    description: 'Addresses by DHCP',
+    attachments: hypervisorNames.map((hypervisorName) => ({ hypervisor: hypervisorName, libvirtNetwork: networkName })),
+  },
+})
+
+export const size = (name: string, cpus: number, memory: string): Manifest => ({
+  apiVersion,
+  kind: 'VirtualMachineSize',
+  metadata: { name },
+  spec: { cpus, memory },
+})
+
+export const clusterImage = (
+  name: string,
+  url: string,
+  { sha256 }: Pick<ReferenceImage, 'sha256'>,
+  spec: Manifest = {},
+): Manifest => ({
+  apiVersion,
+  kind: 'ClusterImage',
+  metadata: { name },
+  spec: {
+    description: 'The reference machine: SSH, echo service on port 7, guest agent',
+    source: { http: { url, checksum: `sha256:${sha256}` } },
+    os: { family: 'Linux', name: 'Debian' },
+    ...spec,
+  },
+})
+
+export const virtualMachine = (name: string, spec: Manifest, namespace?: string): Manifest => ({
+  apiVersion,
+  kind: 'VirtualMachine',
+  metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+  spec,
+})
