@@ -1,4 +1,6 @@
 import { Connection, type ConnectionOptions } from 'node-libvirt'
+import { BerthError } from '../../errors/index.ts'
+import { parseXml, textOf } from './xml.ts'
 
 /**
  * What a connection is for. A daemon works on a few calls of one connection at a time and reads no others meanwhile,
@@ -33,12 +35,26 @@ export class Connections {
       () => false,
     )
     if (known !== undefined && alive) return known
+    if (this.#closed) return this.main
     // Another caller may have opened one while we waited.
     const current = this.#others.get(purpose)
     if (current !== undefined && current !== known) return current
-    const opening = Connection.open(this.#uri, this.#options)
+    const opening = this.#openOther()
     this.#others.set(purpose, opening)
     return opening
+  }
+
+  /** A name may lead to another host by now: nothing is ever done there. */
+  async #openOther(): Promise<Connection> {
+    const connection = await Connection.open(this.#uri, this.#options)
+    try {
+      const [expected, found] = await Promise.all([hostID(this.main), hostID(connection)])
+      if (found === expected) return connection
+      throw new BerthError('DifferentHost', `The address answers with host ${found} instead of ${expected}.`)
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
   }
 
   /** Idempotent, never rejects. */
@@ -50,4 +66,8 @@ export class Connections {
       ...others.map((other) => (other.status === 'fulfilled' ? other.value.close() : undefined)),
     ])
   }
+}
+
+async function hostID(connection: Connection): Promise<string> {
+  return textOf(parseXml(await connection.getCapabilities()), 'host', 'uuid')
 }

@@ -14,7 +14,7 @@ export interface DomainDefinition {
   readonly name: string
   readonly tag: Tag
   readonly cpus: number
-  /** Bytes. libvirt counts in KiB: what is not a multiple is rounded up. */
+  /** Bytes. libvirt counts in KiB, QEMU in MiB once it runs: what is not a multiple is rounded up. */
   readonly memory: number
   readonly architecture: string
   readonly machineType: string

@@ -20,6 +20,7 @@ describe('errors of libvirt', () => {
     ['NO_NETWORK', "Network not found: no network with matching name 'berth-parked'", 'HypervisorRefused'],
     ['OPERATION_TIMEOUT', 'Timed out during operation: cannot acquire state change lock', 'HypervisorBusy'],
     ['RESOURCE_BUSY', 'resource busy', 'HypervisorBusy'],
+    ['STORAGE_VOL_EXIST', "storage volume 'v' exists already", 'HypervisorBusy'],
     ['INTERNAL_ERROR', "internal error: pool 'p' has asynchronous jobs running.", 'HypervisorBusy'],
     ['OPERATION_INVALID', "Requested operation is not valid: volume 'v' is still being allocated.", 'HypervisorBusy'],
     ['OPERATION_INVALID', 'Requested operation is not valid: domain is not running', 'HypervisorRefused'],

@@ -74,7 +74,8 @@ function refusal(error: LibvirtError): BerthError {
 function refusalCode(error: LibvirtError): BerthErrorCode {
   const is = (...codes: readonly (keyof typeof ErrorCode)[]): boolean => isLibvirtError(error, ...codes)
   if (fullWords.test(error.message)) return 'StorageFull'
-  if (is('OPERATION_TIMEOUT', 'RESOURCE_BUSY') || busyWords.test(error.message)) {
+  // A volume that exists where none was a moment ago: someone else makes it at this time.
+  if (is('OPERATION_TIMEOUT', 'RESOURCE_BUSY', 'STORAGE_VOL_EXIST') || busyWords.test(error.message)) {
     return 'HypervisorBusy'
   }
   if (is('AUTH_FAILED', 'AUTH_CANCELLED', 'AUTH_UNAVAILABLE', 'ACCESS_DENIED')) {
