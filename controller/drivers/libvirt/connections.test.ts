@@ -33,7 +33,9 @@ function opening(...hosts: readonly (string | Error)[]): FakeConnection[] {
   return opened
 }
 
-afterEach(() => jest.restoreAllMocks())
+afterEach(() => {
+  jest.restoreAllMocks()
+})
 
 describe('connections to one daemon', () => {
   test('one for each purpose, opened when needed, shared by all who ask at once', async () => {
