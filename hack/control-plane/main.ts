@@ -17,18 +17,27 @@ async function main(): Promise<number> {
   const told = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve())
   })
-  const starting = startControlPlane(directory === undefined ? {} : { directory })
-  const controlPlane = await starting
+  const controlPlane = await startControlPlane(directory === undefined ? {} : { directory })
   console.log(`The control plane is ready at ${controlPlane.url}; Ctrl-C stops it. In another terminal:`)
   console.log(`  export KUBECONFIG=${controlPlane.kubeconfig}`)
   console.log(`  ${controlPlane.kubectl} get namespaces`)
-  // A pending promise keeps no process alive; the children do.
+  // Its processes keep this one running; without them there is nothing to wait for.
+  process.once('beforeExit', () => {
+    console.error('The control plane was ended by somebody else.')
+    process.exit(1)
+  })
   await told
+  process.removeAllListeners('beforeExit')
   await controlPlane.stop()
   return 0
 }
 
-process.exitCode = await main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : error)
-  return 1
-})
+main().then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error)
+    process.exitCode = 1
+  },
+)
