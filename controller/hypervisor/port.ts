@@ -97,8 +97,10 @@ export interface MachineObservation {
   readonly machine?: ObservedMachine
   /** A machine that bears our id but not our tag: never touched. */
   readonly foreign?: string
-  /** Volumes named after this instance, in every pool of the host. */
+  /** Volumes named after this instance, in the pools that could be looked into. */
   readonly volumes: readonly ObservedVolume[]
+  /** Those pools, by name: of a pool that is not among them nothing is known, least of all that a volume is gone. */
+  readonly pools: readonly string[]
 }
 
 /** One line of the host's inventory; cheap however many machines there are. */

@@ -7,16 +7,9 @@ export function matchesSelector(labels: Readonly<Record<string, string>>, select
   }
   return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
     const value = labels[key]
-    switch (operator) {
-      case 'In':
-        return value !== undefined && values.includes(value)
-      case 'NotIn':
-        return value === undefined || !values.includes(value)
-      case 'Exists':
-        return value !== undefined
-      case 'DoesNotExist':
-        return value === undefined
-    }
+    const listed = value !== undefined && values.includes(value)
+    const holds = { In: listed, NotIn: !listed, Exists: value !== undefined, DoesNotExist: value === undefined }
+    return holds[operator]
   })
 }
 

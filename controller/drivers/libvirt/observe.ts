@@ -25,7 +25,7 @@ export async function observeMachine(
   connection: Connection,
   instanceID: string,
   options: LibvirtCallOptions,
-): Promise<Omit<MachineObservation, 'volumes'>> {
+): Promise<Omit<MachineObservation, 'volumes' | 'pools'>> {
   const found = await findDomain(connection, instanceID, options)
   if (found === undefined) return {}
   const { domain, reading } = found

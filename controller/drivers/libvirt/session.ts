@@ -50,11 +50,11 @@ export class LibvirtSession implements Session {
 
   async observe(instanceID: string, options?: CallOptions): Promise<MachineObservation> {
     return this.#call('Read', 'main', options, async (connection, calls) => {
-      const [machine, volumes] = await Promise.all([
+      const [machine, storage] = await Promise.all([
         observeMachine(connection, instanceID, calls),
         volumesOfInstance(connection, instanceID, calls),
       ])
-      return { ...machine, volumes }
+      return { ...machine, ...storage }
     })
   }
 

@@ -8,7 +8,7 @@ import type {
 } from 'node-libvirt'
 import { LibvirtTimeoutError, ListStoragePoolsFlags } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import type { ObservedVolume } from '../../hypervisor/port.ts'
+import type { MachineObservation, ObservedVolume } from '../../hypervisor/port.ts'
 import { isLibvirtError } from './errors.ts'
 import { volumePrefix } from './instance-id.ts'
 import { element, find, formatXml, parseXml, sizeOf, textOf } from './xml.ts'
@@ -43,16 +43,22 @@ export async function volumesOfInstance(
   connection: Connection,
   instanceID: string,
   options: LibvirtCallOptions,
-): Promise<ObservedVolume[]> {
+): Promise<Pick<MachineObservation, 'volumes' | 'pools'>> {
   const prefix = volumePrefix(instanceID)
   const pools = await connection.listAllStoragePools(ListStoragePoolsFlags.ACTIVE, options)
   const found = await Promise.all(
     pools.map(async (pool) => {
-      const own = (await volumesOf(pool, options)).filter(({ name }) => name.startsWith(prefix))
-      return Promise.all(own.map(async (volume) => observed(volume, await ifThere(volume.getInfo(options)))))
+      const all = await volumesIn(pool, options)
+      if (all === undefined) return undefined
+      const own = all.filter(({ name }) => name.startsWith(prefix))
+      const volumes = await Promise.all(
+        own.map(async (volume) => observed(volume, await ifThere(volume.getInfo(options)))),
+      )
+      return { pool: pool.name, volumes: volumes.flat() }
     }),
   )
-  return found.flat(2)
+  const seen = found.filter((pool) => pool !== undefined)
+  return { volumes: seen.flatMap(({ volumes }) => volumes), pools: seen.map(({ pool }) => pool) }
 }
 
 function observed(volume: StorageVolume, info: StorageVolumeInfo | undefined): ObservedVolume[] {
@@ -62,10 +68,18 @@ function observed(volume: StorageVolume, info: StorageVolumeInfo | undefined): O
 
 /** All volumes of a pool; none of one that was stopped or removed meanwhile. */
 export async function volumesOf(pool: StoragePool, options: LibvirtCallOptions): Promise<readonly StorageVolume[]> {
+  return (await volumesIn(pool, options)) ?? []
+}
+
+/** Undefined: the pool was stopped or removed meanwhile. */
+async function volumesIn(
+  pool: StoragePool,
+  options: LibvirtCallOptions,
+): Promise<readonly StorageVolume[] | undefined> {
   try {
     return await pool.listAllVolumes(options)
   } catch (error) {
-    if (isLibvirtError(error, 'NO_STORAGE_POOL', 'OPERATION_INVALID')) return []
+    if (isLibvirtError(error, 'NO_STORAGE_POOL', 'OPERATION_INVALID')) return undefined
     throw error
   }
 }

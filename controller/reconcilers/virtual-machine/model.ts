@@ -58,6 +58,8 @@ export interface Observed {
   readonly rootPool?: string
   /** The image is complete in the pool that the root disk is recorded in. */
   readonly imagePlaced: boolean
+  /** The recorded pool of the root disk cannot be looked into: nothing is concluded from a disk that is not seen. */
+  readonly poolProblem?: Problem
   /** No call for this machine can still be on its way (the T rule). */
   readonly settled: boolean
   readonly shutdown: {

@@ -65,6 +65,7 @@ export async function observe(
     ...(problem === undefined ? {} : { problem }),
     ...(placement === undefined ? {} : { placement }),
     ...(rootPool === undefined ? {} : { rootPool }),
+    ...poolProblem(vm, observations, dependencies),
     imagePlaced: placementState(vm, dependencies)?.state === 'Ready',
     settled: dependencies.settling.settled(desired.instanceID, vm.metadata.uid, settleTime),
     shutdown: shutdownFacts(vm, desired, shutdowns, dependencies),
@@ -131,6 +132,24 @@ function rootPoolOf(vm: ReadObject<VirtualMachine>, desired: Desired, { caches }
   if (recorded !== undefined || hypervisor === undefined) return recorded
   const named = rootDisk(vm)?.storagePool
   return choosePool(named === undefined ? {} : { pool: named }, poolOffers(hypervisor, caches))?.name
+}
+
+/** Whether the pool that the root disk is recorded in was seen: one that is stopped shows no volumes. */
+function poolProblem(
+  vm: ReadObject<VirtualMachine>,
+  hosts: ReadonlyMap<string, HostObservation>,
+  { caches }: Dependencies,
+): { readonly poolProblem?: Problem } {
+  const recorded = vm.status?.disks?.find(({ name }) => name === 'root')?.storagePool
+  const host = hosts.get(vm.status?.hypervisor ?? '')
+  if (recorded === undefined || !host?.reachable) return {}
+  const pool = caches.storagePools.get(recorded)
+  const name = pool?.spec.poolName ?? recorded
+  if (pool && host.observation.pools.includes(name)) return {}
+  const message = pool
+    ? `storage pool ${name} is not started on ${vm.status?.hypervisor}: start it there`
+    : `StoragePool ${recorded}, which has the root disk, does not exist`
+  return { poolProblem: { code: pool ? 'PoolInactive' : 'StoragePoolNotFound', message } }
 }
 
 /** What the image says of the recorded pool. A hint: before a disk is made, the completion marker is read live. */

@@ -53,6 +53,7 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   }
   const retained = new Set(desired.retainedDisks.map((disk) => volumeNames.disk(desired.instanceID, disk)))
   const volume = seen?.volumes.find(({ name }) => !retained.has(name))
+  if (observed.poolProblem) return { do: 'Wait', problem: observed.poolProblem }
   if (volume) return { do: 'DeleteVolume', pool: volume.pool, volume: volume.name }
   // A call that is late could still make a volume or a definition, and nobody would be left to remove it.
   return observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' }
@@ -163,6 +164,7 @@ function planRun(desired: Desired, observed: Observed): Step {
     )
   }
   if (!seen.volumes.some(({ name }) => name === volumeNames.disk(desired.instanceID, 'root'))) {
+    if (observed.poolProblem) return { do: 'Wait', problem: observed.poolProblem }
     if (desired.diskMade)
       return wait('DiskMissing', 'the root disk is gone from the host; it is never made anew by itself')
     if (observed.problem) return { do: 'Wait', problem: observed.problem }

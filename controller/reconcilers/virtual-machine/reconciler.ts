@@ -1,3 +1,4 @@
+import jsonPatch from 'fast-json-patch'
 import { virtualMachines } from '../../api/index.ts'
 import { BerthError, toBerthError } from '../../errors/index.ts'
 
@@ -52,7 +53,7 @@ export class VirtualMachineReconciler implements Reconciler {
     if (failure?.class === 'Conflict' || failure?.code === 'NotLeader') throw failure
     log.debug({ step: step.do, failure: failure?.code }, 'pass')
     const problem: Problem | undefined = failure ?? (step.do === 'Wait' ? step.problem : undefined)
-    await this.#writeStatus(view, step, problem, signal)
+    await this.#writeStatus(view, step, problem, { signal, log })
     this.#tell(view, step, problem, failure)
     if (failure) throw retried(failure)
     return this.#next(view, step)
@@ -72,12 +73,18 @@ export class VirtualMachineReconciler implements Reconciler {
     return { view: liveView, step: plan(liveView.desired, liveView.observed) }
   }
 
-  async #writeStatus(view: View, step: Step, problem: Problem | undefined, signal: AbortSignal): Promise<void> {
+  async #writeStatus(
+    view: View,
+    step: Step,
+    problem: Problem | undefined,
+    { signal, log }: ReconcileContext,
+  ): Promise<void> {
     // These write the object itself; its status follows in the next pass, on what was written.
     if (step.do === 'AddFinalizer' || step.do === 'RemoveFinalizer') return
     const { client, clock, noteVirtualMachine } = this.#dependencies
     const status = statusOf(view, step, problem, new Date(clock.now()).toISOString())
     if (sameStatus(view.vm.status, status)) return
+    log.debug({ changes: jsonPatch.compare(view.vm.status ?? {}, status) }, 'status')
     noteVirtualMachine(await client.applyStatus(virtualMachines, view.vm, status, { signal }))
   }
 

@@ -109,7 +109,7 @@ type Disk = NonNullable<VirtualMachineStatus['disks']>[number]
 
 function diskState({ desired, observed }: View, disk: Disk): Disk['state'] {
   const host = desired.hypervisor === undefined ? undefined : observed.hosts.get(desired.hypervisor)
-  if (!host?.reachable) return disk.state
+  if (!host?.reachable || observed.poolProblem) return disk.state
   if (host.observation.volumes.some(({ name }) => name === disk.volume)) return 'Ready'
   return disk.state === 'Creating' ? 'Creating' : 'Missing'
 }
