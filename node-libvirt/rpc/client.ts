@@ -30,7 +30,8 @@ import {
 import { remoteError } from '../protocol/types.ts'
 import { type Codec, Decoder } from '../protocol/xdr.ts'
 import type { Caller, CallOptions, StreamOptions } from './caller.ts'
-import { FlowControl } from './flow.ts'
+import { EarlyPackets, type Packet } from './early-packets.ts'
+import { FlowControl, hardLimit } from './flow.ts'
 import { FrameReader } from './framing.ts'
 import { Keepalive } from './keepalive.ts'
 import { type Outgoing, Sender } from './sender.ts'
@@ -53,6 +54,8 @@ interface PendingCall {
   /** Whether the socket has got it. */
   started: boolean
   timer: NodeJS.Timeout | undefined
+  /** Of a call that opens a stream: what comes of it before the answer. */
+  readonly early: EarlyPackets | undefined
   /** The server's answer, at the payload. Runs before the next message is looked at. */
   readonly answer: (payload: Decoder) => void
   readonly reject: (error: Error) => void
@@ -144,6 +147,16 @@ export class RpcClient implements Caller {
     options: CallOptions,
     onReply: (result: Result<N>, serial: number) => T,
   ): Promise<T> {
+    return this.#call(name, args, options, onReply, undefined)
+  }
+
+  #call<N extends ProcedureName, T>(
+    name: N,
+    args: Arguments<N>,
+    options: CallOptions,
+    onReply: (result: Result<N>, serial: number) => T,
+    early: EarlyPackets | undefined,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const { signal, timeout = this.#options.callTimeout } = options
       const loss = this.#loss ?? (this.#closing === undefined ? undefined : closedByUs)
@@ -165,6 +178,7 @@ export class RpcClient implements Caller {
         serial,
         started: false,
         timer: undefined,
+        early,
         message: {
           bytes,
           started: () => {
@@ -222,7 +236,7 @@ export class RpcClient implements Caller {
   // Streams
 
   upload<N extends ProcedureName>(name: N, args: Arguments<N>, options: StreamOptions = {}): Promise<Writable> {
-    return this.callWith(name, args, options, (_result, serial) => {
+    return this.#openStream(name, args, options, (serial) => {
       const stream = new UploadStream(this.#channel(name, serial), options.idleTimeout ?? defaultIdleTimeout)
       this.#addStream(serial, stream)
       return stream
@@ -230,13 +244,22 @@ export class RpcClient implements Caller {
   }
 
   download<N extends ProcedureName>(name: N, args: Arguments<N>, options: StreamOptions = {}): Promise<Readable> {
-    return this.callWith(name, args, options, (_result, serial) => {
+    return this.#openStream(name, args, options, (serial) => {
       const stream = new DownloadStream(this.#channel(name, serial), options.idleTimeout ?? defaultIdleTimeout)
       this.#addStream(serial, stream)
       this.#flow.add(stream)
       stream.once('close', () => this.#flow.delete(stream))
       return stream
     })
+  }
+
+  #openStream<N extends ProcedureName, T>(
+    name: N,
+    args: Arguments<N>,
+    options: StreamOptions,
+    make: (serial: number) => T,
+  ): Promise<T> {
+    return this.#call(name, args, options, (_result, serial) => make(serial), new EarlyPackets(hardLimit))
   }
 
   #addStream(serial: number, stream: UploadStream | DownloadStream): void {
@@ -260,7 +283,7 @@ export class RpcClient implements Caller {
         this.#streams.delete(serial)
         if (this.#loss !== undefined) return
         if (data !== undefined) this.#sender.cancel(data)
-        this.#sender.send({ bytes: packet(MessageStatus.ERROR) })
+        this.#sender.send({ bytes: abortMessage(name, serial) })
       },
       release: () => {
         this.#streams.delete(serial)
@@ -355,7 +378,7 @@ export class RpcClient implements Caller {
         this.#event(procedure, decoder)
         break
       case MessageType.STREAM:
-        this.#packet(procedure, serial, status, decoder)
+        this.#packet({ procedure, serial, status, payload: decoder })
         break
       default:
         throw new Error(`message type ${type}`)
@@ -375,6 +398,8 @@ export class RpcClient implements Caller {
       const fields = { effectUnknown: true, procedure: pending.name, cause }
       pending.reject(new LibvirtProtocolError(`${pending.name}: ${asError(cause).message}`, fields))
     }
+    // After an error there is no stream that would take them.
+    for (const packet of pending.early?.take() ?? []) this.#packet(packet)
     this.#startCalls()
   }
 
@@ -387,13 +412,24 @@ export class RpcClient implements Caller {
     this.#eventHandler(name, event)
   }
 
-  #packet(procedure: number, serial: number, status: number, payload: Decoder): void {
+  #packet(packet: Packet): void {
+    const { procedure, serial, status, payload } = packet
     const stream = this.#streams.get(serial)
-    if (stream === undefined) return
-    if (status === MessageStatus.CONTINUE) stream.received(payload.rest())
+    if (stream === undefined) this.#earlyPacket(packet)
+    else if (status === MessageStatus.CONTINUE) stream.received(payload.rest())
     else if (status === MessageStatus.OK) stream.confirmed()
     else if (status === MessageStatus.ERROR) stream.failed(decodeError(payload, procedureName(procedure)))
     else throw new Error(`a stream packet of status ${status}`)
+  }
+
+  #earlyPacket(packet: Packet): void {
+    const pending = this.#inFlight.get(packet.serial)
+    if (pending?.early === undefined || pending.early.hold(packet)) return
+    this.#abandon(pending)
+    this.#sender.send({ bytes: abortMessage(pending.name, pending.serial) })
+    const fields = { effectUnknown: true, procedure: pending.name }
+    const message = `${pending.name}: more than ${hardLimit} bytes came before the answer`
+    pending.reject(new LibvirtProtocolError(message, fields))
   }
 
   // The end
@@ -471,6 +507,10 @@ const keepaliveMessage = (procedure: number): Buffer =>
     serial: 0,
     status: MessageStatus.OK,
   })
+
+/** Tells the server to give a stream up. */
+const abortMessage = (name: ProcedureName, serial: number): Buffer =>
+  encodeRawMessage(header(procedures[name].number, MessageType.STREAM, serial, MessageStatus.ERROR))
 
 const encodeCall = <A>(name: string, number: number, serial: number, codec: Codec<A>, args: A): Buffer => {
   try {

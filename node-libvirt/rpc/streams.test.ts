@@ -187,6 +187,24 @@ describe('downloads', () => {
     expect(await text).toBe('abcde')
   })
 
+  it.each([
+    ['data, end, answer', 3],
+    ['data, answer, end', 2],
+    ['some data, answer, the rest', 1],
+  ])('gives data that come ahead of the answer, as of libvirtd 9.0: %s', async (_order, early) => {
+    const opening = client.download(download, args)
+    const call = await server.next(download)
+    const sends = ['abc', 'de', ''].map(
+      (text) => () => server.connection.packet(download, call.serial, MessageStatus.CONTINUE, Buffer.from(text)),
+    )
+    sends.splice(early, 0, () => call.reply({}))
+    for (const send of sends) send()
+    const text = opening.then(async (stream) => Buffer.concat(await stream.toArray()).toString())
+    await server.connection.until(packet(MessageStatus.OK))
+    server.connection.packet(download, call.serial, MessageStatus.OK)
+    expect(await text).toBe('abcde')
+  })
+
   it('does not end as if all were there when the server reports an error at the end', async () => {
     const { stream, serial } = await startDownload()
     const all = stream.toArray()
@@ -195,6 +213,44 @@ describe('downloads', () => {
     await server.connection.until(packet(MessageStatus.OK))
     server.connection.packetError(download, serial, ErrorCode.SYSTEM_ERROR, 'read error')
     await expect(all).rejects.toMatchObject({ code: ErrorCode.SYSTEM_ERROR })
+  })
+
+  it("fails with the server's error that comes ahead of the answer", async () => {
+    const opening = client.download(download, args)
+    const call = await server.next(download)
+    server.connection.packet(download, call.serial, MessageStatus.CONTINUE, Buffer.from('abc'))
+    server.connection.packetError(download, call.serial, ErrorCode.SYSTEM_ERROR, 'read error')
+    call.reply({})
+    const all = opening.then((stream) => stream.toArray())
+    await expect(all).rejects.toMatchObject({ code: ErrorCode.SYSTEM_ERROR, procedure: download })
+  })
+
+  it('drops what came ahead of an answer that is an error, and goes on', async () => {
+    const opening = client.download(download, args)
+    const call = await server.next(download)
+    server.connection.packet(download, call.serial, MessageStatus.CONTINUE, Buffer.from('abc'))
+    server.connection.packet(download, call.serial, MessageStatus.CONTINUE)
+    call.fail(ErrorCode.NO_STORAGE_VOL, 'no volume')
+    await expect(opening).rejects.toMatchObject({ code: ErrorCode.NO_STORAGE_VOL })
+    expect(await client.call('connect_get_hostname', {})).toEqual({ hostname: 'host' })
+    expect(packets(server.connection.received)).toEqual([])
+  })
+
+  it.each([
+    ['data', Buffer.alloc(256 * 1024)],
+    ['empty packets', Buffer.alloc(0)],
+  ])('does not hold %s without limit ahead of the answer: the call fails, the rest goes on', async (_what, chunk) => {
+    const opening = client.download(download, args)
+    const failed = expect(opening).rejects.toBeInstanceOf(LibvirtProtocolError)
+    const call = await server.next(download)
+    // Much less than what empty packets' own bytes would need to reach the limit.
+    for (let sent = 0; sent <= hardLimit; sent += Math.max(chunk.length, 1_024)) {
+      server.connection.packet(download, call.serial, MessageStatus.CONTINUE, chunk)
+    }
+    await failed
+    await server.connection.until(packet(MessageStatus.ERROR))
+    call.reply({})
+    expect(await client.call('connect_get_hostname', {})).toEqual({ hostname: 'host' })
   })
 
   it('aborts at the server when it is destroyed', async () => {

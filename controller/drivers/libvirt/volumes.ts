@@ -6,7 +6,7 @@ import type {
   StorageVolume,
   StorageVolumeInfo,
 } from 'node-libvirt'
-import { LibvirtTimeoutError, ListStoragePoolsFlags } from 'node-libvirt'
+import { ListStoragePoolsFlags } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
 import type { MachineObservation, ObservedVolume } from '../../hypervisor/port.ts'
 import { isLibvirtError } from './errors.ts'
@@ -148,26 +148,17 @@ export async function writeVolume(
   await pipeline(content, stream, options.signal === undefined ? {} : { signal: options.signal })
 }
 
-/**
- * At most the first `limit` bytes, for small volumes only. Undefined: its file is gone. Tried again when nothing comes:
- * libvirtd may send a small file's content before the answer that announces it, and then it is lost on the way.
- */
+/** At most the first `limit` bytes, for small volumes only. Undefined: its file is gone. */
 export async function readVolume(
   volume: StorageVolume,
   limit: number,
   options: LibvirtCallOptions,
-  attempts = 4,
 ): Promise<Buffer | undefined> {
-  try {
-    const stream = await ifThere(volume.download({ ...options, length: limit, idleTimeout: 2_000 }))
-    if (stream === undefined) return undefined
-    const parts: Uint8Array[] = []
-    for await (const part of stream) parts.push(part as Uint8Array)
-    return Buffer.concat(parts)
-  } catch (error) {
-    if (attempts > 1 && error instanceof LibvirtTimeoutError) return readVolume(volume, limit, options, attempts - 1)
-    throw error
-  }
+  const stream = await ifThere(volume.download({ ...options, length: limit }))
+  if (stream === undefined) return undefined
+  const parts: Uint8Array[] = []
+  for await (const part of stream) parts.push(part as Uint8Array)
+  return Buffer.concat(parts)
 }
 
 /** Absent already: nothing. */
