@@ -61,6 +61,7 @@ export function createReconcilers(dependencies: ReconcilerDependencies): Reconci
     inventories: new Inventories(registry, clock),
     noteVirtualMachine: virtualMachines.note.bind(virtualMachines),
     noteSlot: slots.note.bind(slots),
+    forgetVirtualMachine: virtualMachines.forget.bind(virtualMachines),
   }
   const image = (kind: (typeof imageKinds)[keyof typeof imageKinds], enqueue: Enqueue) =>
     new ImageReconciler(kind, { ...shared, enqueue })

@@ -104,16 +104,19 @@ async function claim(
   noteSlot(await client.applyStatus(slots, slot, status, { signal }))
 }
 
-/** Bound → Releasing → Free, each a compare-and-swap on the Slot as read live in this pass. */
+/**
+ * Bound → Releasing → Free, each a compare-and-swap on the Slot as it was read live in this pass, before the host was
+ * looked at: what was written to it since makes the step void.
+ */
 async function moveSlot(
   name: string,
   phase: 'Releasing' | 'Free',
-  { vm }: View,
+  { claimed }: View,
   { client, noteSlot }: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  const slot = await client.get(slots, { name }, { signal })
-  if (slot?.status?.consumerRef?.uid !== vm.metadata.uid) return
+  const slot = claimed.find(({ metadata }) => metadata.name === name)
+  if (!slot?.status?.consumerRef) throw new BerthError('Conflict', `slot ${name} is not held any more`)
   const { consumerRef, ...rest } = slot.status
   const usable = slot.spec.scheduling !== 'Cordoned' && !conditionIs(slot, 'Occupied', 'True')
   const status: SlotStatus =

@@ -137,7 +137,8 @@ function powerStateSynced(view: View, step: Step): ConditionFact {
   const { desired } = view
   if (wantsToRun(desired)) {
     const running = machineOf(view)?.power === 'Running' && (desired.runSeen || step.do === 'MarkRunning')
-    return running && desired.claims.every(({ phase }) => phase === 'Bound')
+    const claimed = desired.claims.some(({ slot, phase }) => slot === desired.recordedSlot && phase === 'Bound')
+    return running && claimed
       ? isTrue('PowerStateSynced', 'InSync', 'it runs, as declared')
       : isFalse('PowerStateSynced', 'Starting', startingMessage(view, step))
   }
@@ -171,5 +172,5 @@ function reachable(view: View): ConditionFact | undefined {
   if (!host) return undefined
   return host.reachable
     ? isTrue('HypervisorReachable', 'Connected', `hypervisor ${view.desired.hypervisor}`)
-    : isFalse('HypervisorReachable', 'HypervisorUnreachable', host.message)
+    : isFalse('HypervisorReachable', host.code ?? 'HypervisorUnreachable', host.message)
 }

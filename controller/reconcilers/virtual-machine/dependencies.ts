@@ -17,6 +17,8 @@ export interface Dependencies {
   /** Remembers the answers to our own writes until the watch has caught up. */
   readonly noteVirtualMachine: (vm: ReadObject<VirtualMachine>) => void
   readonly noteSlot: (slot: ReadObject<Slot>) => void
+  /** The object of that key was seen to be gone, by a live read. */
+  readonly forgetVirtualMachine: (key: string) => void
 }
 
 /**

@@ -45,7 +45,8 @@ export interface Problem {
 /** A host as this pass saw it, after the API was read. */
 export type HostObservation =
   | { readonly reachable: true; readonly observation: MachineObservation }
-  | { readonly reachable: false; readonly message: string }
+  /** `code`: why, where it is not that the host does not answer. */
+  | { readonly reachable: false; readonly code?: ErrorCode; readonly message: string }
 
 export interface Observed {
   /** By hypervisor: the recorded one, and those of all claims. */

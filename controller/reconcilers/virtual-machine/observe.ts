@@ -1,9 +1,10 @@
 /** Reads everything that a pass needs, once: the API first (cache, or live), then the host, live. Changes nothing. */
-import { parseDuration, type Slot, slots, type VirtualMachine, virtualMachines } from '../../api/index.ts'
+import { annotations, parseDuration, type Slot, slots, type VirtualMachine, virtualMachines } from '../../api/index.ts'
 import { toBerthError } from '../../errors/index.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import { secrets } from '../../kube/resources.ts'
 import { choosePool, place } from '../../placement/index.ts'
+import { conditionIs } from '../shared/conditions.ts'
 import type { Dependencies, ShutdownRequests } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
@@ -20,7 +21,7 @@ const askAgainAfter = 10_000
 
 export interface Source {
   readonly vm: ReadObject<VirtualMachine>
-  readonly claimed: readonly Slot[]
+  readonly claimed: readonly ReadObject<Slot>[]
 }
 
 /** As the caches have it. */
@@ -52,12 +53,14 @@ export async function observe(
   const { caches, hosts } = dependencies
   const desired = desiredOf(vm, claimed)
   const resolved = resolve(vm, caches)
-  const observations = await observeHosts(desired, dependencies, signal)
-  const secret = await readUserData(vm, desired, dependencies, signal)
-  const problem = resolved.problem ?? secret.problem
   const host = desired.hypervisor === undefined ? undefined : hosts.get(desired.hypervisor)
   const callTimeout = host?.connected ? host.callTimeout : defaultCallTimeout
   const settleTime = callTimeout + hostJobWait
+  // Before the hosts are looked at: a call that arrives in between is then either seen, or still counted.
+  const settled = dependencies.settling.settled(desired.instanceID, vm.metadata.uid, settleTime)
+  const observations = await observeHosts(desired, dependencies, signal)
+  const secret = await readUserData(vm, desired, dependencies, signal)
+  const problem = resolved.problem ?? secret.problem
   const rootPool = rootPoolOf(vm, desired, dependencies)
   const placement = placementOf(vm, desired, resolved, problem, dependencies)
   const observed: Observed = {
@@ -67,12 +70,13 @@ export async function observe(
     ...(rootPool === undefined ? {} : { rootPool }),
     ...poolProblem(vm, observations, dependencies),
     imagePlaced: placementState(vm, dependencies)?.state === 'Ready',
-    settled: dependencies.settling.settled(desired.instanceID, vm.metadata.uid, settleTime),
+    settled,
     shutdown: shutdownFacts(vm, desired, shutdowns, dependencies),
   }
   const placingPercent = placementState(vm, dependencies)?.percent
   return {
     vm,
+    claimed,
     resolved,
     desired,
     observed,
@@ -98,9 +102,11 @@ async function observeHosts(
     try {
       return [name, { reachable: true, observation: await host.session.observe(desired.instanceID, { signal }) }]
     } catch (error) {
-      const { class: errorClass, message } = toBerthError(error)
-      if (errorClass === 'Terminal') throw error
-      return [name, { reachable: false, message: `hypervisor ${name}: ${message}` }]
+      const { class: errorClass, code, message } = toBerthError(error)
+      return [
+        name,
+        { reachable: false, message: `hypervisor ${name}: ${message}`, ...(errorClass === 'Terminal' ? { code } : {}) },
+      ]
     }
   })
   return new Map(await Promise.all(entries))
@@ -119,11 +125,20 @@ function placementOf(
   if (!demand) return undefined
   const waiting = caches.virtualMachines.list().flatMap((other) => {
     const holds = other.status?.slot !== undefined || caches.slots.byIndex('consumer', other.metadata.uid).length > 0
-    if (holds || !wantsToRun(desiredOf(other, []))) return []
+    if (holds || isPaused(other) || isHeldUp(other) || !wantsToRun(desiredOf(other, []))) return []
     return demandOf(other, resolve(other, caches)) ?? []
   })
   return place(demand, waiting, slotOffers(caches))
 }
+
+/** Berth leaves the object and its machine alone. */
+export const isPaused = ({ metadata }: VirtualMachine): boolean => metadata.annotations?.[annotations.paused] === 'true'
+
+/** What could not use a slot now, for a reason that no cache tells, does not stand in front of others. */
+const isHeldUp = (vm: VirtualMachine): boolean =>
+  conditionIs(vm, 'Stalled', 'True') ||
+  conditionIs(vm, 'BootstrapReady', 'False') ||
+  conditionIs(vm, 'HypervisorReachable', 'False')
 
 /** StoragePool of the root disk: the recorded one, else the best on the hypervisor that is claimed. */
 function rootPoolOf(vm: ReadObject<VirtualMachine>, desired: Desired, { caches }: Dependencies): string | undefined {

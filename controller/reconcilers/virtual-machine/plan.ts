@@ -4,15 +4,21 @@
  * and a deposed leader are one case. docs/decisions/0005-claim-protocol.md tells why each line stands where it does.
  */
 import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
-import type { Claim, Desired, Observed, Problem, Step } from './model.ts'
+import type { Claim, Desired, HostObservation, Observed, Problem, Step } from './model.ts'
 
 const wait = (code: Problem['code'], message: string): Step => ({ do: 'Wait', problem: { code, message } })
 
 export function plan(desired: Desired, observed: Observed): Step {
   if (desired.deleting) return planDeletion(desired, observed)
   if (!desired.finalizer) return { do: 'AddFinalizer' }
-  const surplus = planSurplusClaim(desired, observed)
-  if (surplus) return surplus
+  const surplus = surplusClaims(desired)
+  const aside = planSurplus(surplus, desired, observed)
+  if (aside && !canWait(aside)) return aside
+  const step = planPower({ ...desired, claims: desired.claims.filter((claim) => !surplus.includes(claim)) }, observed)
+  return aside && step.do === 'Nothing' ? aside : step
+}
+
+function planPower(desired: Desired, observed: Observed): Step {
   const releasing = desired.claims.some(({ phase }) => phase === 'Releasing')
   if (!wantsToRun(desired) || releasing) return planStop(desired, observed)
   return desired.claims.length === 0 ? planClaim(desired, observed) : planRun(desired, observed)
@@ -27,13 +33,14 @@ const isOff = (machine: ObservedMachine): boolean => machine.power === 'Stopped'
 const runs = (machine: ObservedMachine | undefined): machine is ObservedMachine =>
   machine !== undefined && !isOff(machine)
 
+const unreachable = (name: string, host: Exclude<HostObservation, { reachable: true }> | undefined): Step =>
+  wait(host?.code ?? 'HypervisorUnreachable', host?.message ?? `hypervisor ${name} was not observed`)
+
 /** The recorded host as observed; undefined while none is recorded. A step to wait where it cannot be seen or is not ours. */
 function lookAtHost(desired: Desired, observed: Observed): MachineObservation | Step | undefined {
   if (desired.hypervisor === undefined) return undefined
   const host = observed.hosts.get(desired.hypervisor)
-  if (!host?.reachable) {
-    return wait('HypervisorUnreachable', host?.message ?? `hypervisor ${desired.hypervisor} was not observed`)
-  }
+  if (!host?.reachable) return unreachable(desired.hypervisor, host)
   if (host.observation.foreign !== undefined) return wait('ForeignObject', host.observation.foreign)
   return host.observation
 }
@@ -47,10 +54,8 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   const bound = desired.claims.find(({ phase }) => phase === 'Bound')
   if (bound) return { do: 'Drain', slot: bound.slot }
   if (seen?.machine) return runs(seen.machine) ? planPowerOff(desired, observed, seen.machine) : { do: 'Undefine' }
-  for (const claim of desired.claims) {
-    const step = giveBack(claim, desired, observed)
-    if (step) return step
-  }
+  const released = giveBackAny(desired.claims, desired, observed)
+  if (released) return released
   const retained = new Set(desired.retainedDisks.map((disk) => volumeNames.disk(desired.instanceID, disk)))
   const volume = seen?.volumes.find(({ name }) => !retained.has(name))
   if (observed.poolProblem) return { do: 'Wait', problem: observed.poolProblem }
@@ -59,21 +64,28 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   return observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' }
 }
 
-/** A claim beside the recorded one, or away from the disks: a late success of an earlier attempt. It is drained. */
-function planSurplusClaim(desired: Desired, observed: Observed): Step | undefined {
-  const recorded = desired.claims.some(({ slot }) => slot === desired.recordedSlot)
-  const surplus = desired.claims.find(({ slot, hypervisor }) =>
-    recorded ? slot !== desired.recordedSlot : desired.hypervisor !== undefined && hypervisor !== desired.hypervisor,
-  )
-  return (
-    surplus && (surplus.phase === 'Bound' ? { do: 'Drain', slot: surplus.slot } : giveBack(surplus, desired, observed))
+/** Claims beside the recorded one, or away from the disks: late successes of earlier attempts. */
+function surplusClaims({ claims, recordedSlot, hypervisor: recorded }: Desired): readonly Claim[] {
+  const holdsRecorded = claims.some(({ slot }) => slot === recordedSlot)
+  return claims.filter(({ slot, hypervisor }) =>
+    holdsRecorded ? slot !== recordedSlot : recorded !== undefined && hypervisor !== recorded,
   )
 }
+
+/** They are drained and given back. */
+function planSurplus(surplus: readonly Claim[], desired: Desired, observed: Observed): Step | undefined {
+  const bound = surplus.find(({ phase }) => phase === 'Bound')
+  return bound ? { do: 'Drain', slot: bound.slot } : giveBackAny(surplus, desired, observed)
+}
+
+/** A slot that cannot be given back yet does not keep the machine from being run or stopped elsewhere. */
+const canWait = (step: Step): boolean =>
+  step.do === 'AwaitSettled' || (step.do === 'Wait' && step.problem.code !== 'ForeignObject')
 
 /** Drain, park, stop, clear, release: a stop that has begun is finished, even if it is wanted to run again meanwhile. */
 function planStop(desired: Desired, observed: Observed): Step {
   const seen = lookAtHost(desired, observed)
-  if (isStep(seen)) return desired.claims.length === 0 && desired.recordedSlot === undefined ? { do: 'Nothing' } : seen
+  if (isStep(seen)) return seen
   const bound = desired.claims.find(({ phase }) => phase === 'Bound')
   if (bound) return { do: 'Drain', slot: bound.slot }
   const machine = seen?.machine
@@ -82,11 +94,7 @@ function planStop(desired: Desired, observed: Observed): Step {
   if (machine && startable(machine) && !machine.transient) return { do: 'Park' }
   if (runs(machine)) return planPowerOff(desired, observed, machine)
   if (desired.recordedSlot !== undefined) return { do: 'ClearRecord' }
-  for (const claim of desired.claims) {
-    const step = giveBack(claim, desired, observed)
-    if (step) return step
-  }
-  return { do: 'Nothing' }
+  return giveBackAny(desired.claims, desired, observed) ?? { do: 'Nothing' }
 }
 
 function planPowerOff(desired: Desired, observed: Observed, machine: ObservedMachine): Step {
@@ -102,14 +110,25 @@ function planPowerOff(desired: Desired, observed: Observed, machine: ObservedMac
   return askedLately ? { do: 'AwaitShutdown' } : { do: 'ShutDown' }
 }
 
+/** What can be given back is not held up by what has to wait. */
+function giveBackAny(claims: readonly Claim[], desired: Desired, observed: Observed): Step | undefined {
+  const steps = claims.map((claim) => giveBack(claim, desired, observed))
+  return steps.find((step) => step?.do === 'Release') ?? steps.find((step) => step !== undefined)
+}
+
 /** A slot is given back when it is Releasing and its host was seen to hold nothing of ours that runs or could be started. */
 function giveBack(claim: Claim, desired: Desired, observed: Observed): Step | undefined {
   const host = observed.hosts.get(claim.hypervisor)
-  if (!host?.reachable)
-    return wait('HypervisorUnreachable', host?.message ?? `hypervisor ${claim.hypervisor} was not observed`)
-  const machine = host.observation.machine
-  const underThisClaim = machine !== undefined && (machine.tag.slot === claim.slot || desired.claims.length === 1)
-  if (underThisClaim && (runs(machine) || startable(machine))) return undefined
+  if (!host?.reachable) return unreachable(claim.hypervisor, host)
+  const { machine, foreign } = host.observation
+  if (foreign !== undefined) return wait('ForeignObject', foreign)
+  const onlyOneThere = desired.claims.filter(({ hypervisor }) => hypervisor === claim.hypervisor).length === 1
+  const underThisClaim = machine !== undefined && (machine.tag.slot === claim.slot || onlyOneThere)
+  if (underThisClaim && (runs(machine) || startable(machine))) {
+    // On the recorded host the next steps close it; anywhere else nothing of ours was ever made.
+    if (claim.hypervisor === desired.hypervisor) return undefined
+    return wait('ForeignObject', `it is also on hypervisor ${claim.hypervisor}, where it was never placed: look there`)
+  }
   return observed.settled ? { do: 'Release', slot: claim.slot } : { do: 'AwaitSettled' }
 }
 

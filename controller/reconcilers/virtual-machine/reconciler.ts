@@ -8,7 +8,7 @@ import { act } from './act.ts'
 import { type Dependencies, ShutdownRequests } from './dependencies.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
 import { needsLiveRead, type Problem, type Step } from './model.ts'
-import { fromCache, observe, readLive } from './observe.ts'
+import { fromCache, isPaused, observe, readLive } from './observe.ts'
 import { plan } from './plan.ts'
 import { statusOf } from './status.ts'
 import type { View } from './view.ts'
@@ -40,7 +40,7 @@ export class VirtualMachineReconciler implements Reconciler {
   async reconcile(key: string, { signal, log }: ReconcileContext): Promise<Result> {
     const vm = this.#dependencies.caches.virtualMachines.get(key)
     if (!vm) return {}
-    if (vm.metadata.annotations?.['berth.dev/paused'] === 'true') return {}
+    if (isPaused(vm)) return {}
     const decided = await this.#decide(key, signal)
     if (!decided) return { requeueAfter: 1_000 }
     const { view, step } = decided
@@ -59,7 +59,7 @@ export class VirtualMachineReconciler implements Reconciler {
     return this.#next(view, step)
   }
 
-  /** The step to take. What needs it is decided anew on live reads; undefined: the object is gone. */
+  /** The step to take. What needs it is decided anew on live reads; undefined: the object is gone, or paused. */
   async #decide(key: string, signal: AbortSignal): Promise<{ view: View; step: Step } | undefined> {
     const cached = this.#dependencies.caches.virtualMachines.get(key)
     if (!cached) return undefined
@@ -68,7 +68,8 @@ export class VirtualMachineReconciler implements Reconciler {
     const step = plan(view.desired, view.observed)
     if (!needsLiveRead(step)) return { view, step }
     const live = await readLive(source, this.#dependencies, signal)
-    if (!live) return undefined
+    if (!live) this.#dependencies.forgetVirtualMachine(key)
+    if (!live || isPaused(live.vm)) return undefined
     const liveView = await observe(live, this.#dependencies, this.#shutdowns, signal)
     return { view: liveView, step: plan(liveView.desired, liveView.observed) }
   }

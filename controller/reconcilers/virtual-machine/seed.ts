@@ -23,6 +23,9 @@ export function bootstrapOf(vm: VirtualMachine, instanceID: string, userData: st
   }
 }
 
+/** cloud-init reads YAML 1.1, where a host called `no` is a truth value unless it is quoted. One line a value. */
+const forCloudInit = { version: '1.1', lineWidth: 0 } as const
+
 /**
  * Ours goes in as user data where the user gives none, so that the smallest readers of NoCloud find it; else as vendor
  * data, which cloud-init merges under the user's, whatever format that has.
@@ -30,7 +33,10 @@ export function bootstrapOf(vm: VirtualMachine, instanceID: string, userData: st
 export function seedFiles(bootstrap: Bootstrap): SeedFiles {
   const [host = bootstrap.hostname] = bootstrap.hostname.split('.')
   const config = cloudConfig(bootstrap, host)
-  const metaData = stringify({ 'instance-id': bootstrap.instanceID, 'local-hostname': bootstrap.hostname })
+  const metaData = stringify(
+    { 'instance-id': bootstrap.instanceID, 'local-hostname': bootstrap.hostname },
+    forCloudInit,
+  )
   return bootstrap.userData === undefined
     ? { 'meta-data': metaData, 'user-data': config }
     : { 'meta-data': metaData, 'user-data': bootstrap.userData, 'vendor-data': config }
@@ -47,5 +53,5 @@ function cloudConfig({ hostname, sshUser, sshAuthorizedKeys }: Bootstrap, host: 
     disable_root: sshUser !== 'root',
     ...(sshAuthorizedKeys.length === 0 ? {} : { users: [user] }),
   }
-  return `#cloud-config\n${stringify(config, { lineWidth: 0 })}`
+  return `#cloud-config\n${stringify(config, forCloudInit)}`
 }

@@ -114,12 +114,22 @@ function diskState({ desired, observed }: View, disk: Disk): Disk['state'] {
   return disk.state === 'Creating' ? 'Creating' : 'Missing'
 }
 
-/** Interfaces as they are. An address is told only while the machine runs: an old one may be another's by now. */
+/**
+ * Interfaces as they are. An address is told only while the machine runs: an old one may be another's by now. What a
+ * Network that vanished says no more stays as it was recorded.
+ */
 function network(view: View): Fields {
+  if (view.desired.hypervisor === undefined) return {}
   const { interfaces } = view.resolved
-  if ('problem' in interfaces || view.desired.hypervisor === undefined) return {}
+  const recorded = view.vm.status?.networkInterfaces?.map(({ name, network = '', macAddress = '' }) => ({
+    name,
+    network,
+    macAddress,
+  }))
+  const known = 'problem' in interfaces ? recorded : interfaces.value
+  if (!known) return {}
   const running = isRunning(view)
-  const list = interfaces.value.map(({ name, network, macAddress }) => ({
+  const list = known.map(({ name, network, macAddress }) => ({
     name,
     network,
     macAddress,

@@ -1,5 +1,5 @@
 /** Everything that one pass knows: read once, in `observe`, and handed on. */
-import type { VirtualMachine } from '../../api/index.ts'
+import type { Slot, VirtualMachine } from '../../api/index.ts'
 import type { ObservedInterface } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import type { Desired, Observed } from './model.ts'
@@ -7,6 +7,8 @@ import type { Resolved } from './resolve.ts'
 
 export interface View {
   readonly vm: ReadObject<VirtualMachine>
+  /** The Slots that it holds, as they were read before the hosts were looked at. */
+  readonly claimed: readonly ReadObject<Slot>[]
   readonly resolved: Resolved
   readonly desired: Desired
   readonly observed: Observed
