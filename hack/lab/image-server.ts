@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -69,6 +70,8 @@ async function answer(
     response.end()
     return
   }
+  const closed = new AbortController()
+  response.once('close', () => closed.abort())
   let here = 0
   for await (const chunk of createReadStream(served.file, { start, highWaterMark: 65_536 })) {
     const bytes = (chunk as Buffer).length
@@ -77,7 +80,7 @@ async function answer(
       response.destroy()
       return
     }
-    if (!response.write(chunk)) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve))
+    if (!response.write(chunk)) await once(response, 'drain', { signal: closed.signal })
     here += bytes
     count(bytes)
     if (served.bytesPerSecond !== undefined) await sleep((bytes * 1000) / served.bytesPerSecond)
