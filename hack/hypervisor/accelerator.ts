@@ -4,7 +4,7 @@ import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSy
 import { cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { referenceImage } from '../reference-image/index.ts'
-import { cacheDirectory } from './directories.ts'
+import { cacheDirectory } from '../setup/directories.mjs'
 import { runOrFail } from './process.ts'
 
 /** `KVM`: the CPU's own virtualization. `QEMU`: emulation (TCG), which works everywhere and is about ten times slower. */

@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheDirectory } from './directories.ts'
+import { cacheDirectory } from '../setup/directories.mjs'
 
 /**
  * libvirt's cache of what each QEMU binary can do, kept between hypervisors: probing anew takes about 12 s. libvirt

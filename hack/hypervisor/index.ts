@@ -13,11 +13,10 @@ import {
   qemuConfiguration,
   tlsPort,
 } from './configuration.ts'
-import { runDirectory } from './directories.ts'
 import { createNamespaces, type Namespaces } from './namespace.ts'
 import { createPki } from './pki.ts'
 import { identifyProcess, type ProcessResult, type RunOptions, run, runOrFail } from './process.ts'
-import { type InstanceRecord, recordPath, writeRecord } from './records.ts'
+import { type InstanceRecord, recordPath, runDirectory, writeRecord } from './records.ts'
 
 export { type Accelerator, detectAccelerator } from './accelerator.ts'
 export { removeLeftovers } from './cleanup.ts'

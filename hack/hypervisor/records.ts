@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runDirectory } from './directories.ts'
+import { cacheDirectory } from '../setup/directories.mjs'
 import type { ProcessIdentity } from './process.ts'
 
 /** What must be known of a local hypervisor to remove it after its owner has died. One JSON file each. */
@@ -14,6 +14,11 @@ export interface InstanceRecord {
   readonly networkNamespace: string
   /** The veth end in the machine's own network namespace. */
   readonly hostInterface?: string
+}
+
+/** One record file, and by default one directory, for each running local hypervisor of this machine's user. */
+export function runDirectory(): string {
+  return join(cacheDirectory(), 'run')
 }
 
 export function recordPath(id: string): string {

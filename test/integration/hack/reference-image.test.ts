@@ -2,10 +2,10 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { cacheDirectory } from '../../../hack/hypervisor/directories.ts'
 import { type Hypervisor, startHypervisor } from '../../../hack/hypervisor/index.ts'
 import { runOrFail } from '../../../hack/hypervisor/process.ts'
 import { type ReferenceImage, referenceImage } from '../../../hack/reference-image/index.ts'
+import { cacheDirectory } from '../../../hack/setup/directories.mjs'
 import {
   converse,
   type GuestOptions,
