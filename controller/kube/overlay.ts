@@ -1,5 +1,7 @@
 import { type Cache, type IndexFunctions, type Informer, type KubeObject, keyOf, type ReadObject } from './port.ts'
 
+const mostGone = 1_000
+
 /**
  * A cache with what this process wrote itself laid over it, until the watch has caught up: so that the pass after a
  * write does not decide on the time before it (a second slot claimed, a status written twice).
@@ -10,6 +12,7 @@ import { type Cache, type IndexFunctions, type Informer, type KubeObject, keyOf,
 export class OverlayCache<T extends KubeObject> implements Cache<T> {
   readonly #cache: Cache<T>
   readonly #indices: IndexFunctions<T>
+  readonly #gone = new Map<string, ReadObject<T>>()
   readonly #written = new Map<string, ReadObject<T>>()
 
   /** `indices` are those that the informer was made with. */
@@ -17,7 +20,12 @@ export class OverlayCache<T extends KubeObject> implements Cache<T> {
     this.#cache = informer
     this.#indices = indices
     informer.onChange(({ type, object }) => {
-      if (type === 'Deleted') this.forget(keyOf(object))
+      if (type !== 'Deleted') return
+      this.forget(keyOf(object))
+      this.#gone.set(keyOf(object), object)
+      // Answers to our own writes are late by seconds at most: a few deletions are enough to remember.
+      const [oldest] = this.#gone.keys()
+      if (oldest !== undefined && this.#gone.size > mostGone) this.#gone.delete(oldest)
     })
   }
 
@@ -25,8 +33,9 @@ export class OverlayCache<T extends KubeObject> implements Cache<T> {
     return this.#cache.synced
   }
 
-  /** Remembers the answer to a write of ours. */
+  /** Remembers the answer to a write of ours; unless the watch has shown since that the object is gone. */
   note(object: ReadObject<T>): void {
+    if (this.#gone.get(keyOf(object))?.metadata.uid === object.metadata.uid) return
     this.#written.set(keyOf(object), object)
   }
 

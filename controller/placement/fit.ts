@@ -10,10 +10,10 @@ export interface Misfit {
 
 const misfit = (reason: Rejection, message: string, lasting = false): Misfit => ({ reason, message, lasting })
 
-/** The pool for a new root disk among those of one hypervisor: the one named, else lowest order, then by name. */
+/** The pool for a new root disk among those of one hypervisor that have room: the one named, else lowest order, then by name. */
 export function choosePool(demand: Pick<Demand, 'pool'>, pools: readonly PoolOffer[]): PoolOffer | undefined {
   return pools
-    .filter((pool) => (demand.pool === undefined ? pool.room > 0 : pool.name === demand.pool))
+    .filter(({ name, room }) => room > 0 && (demand.pool === undefined || name === demand.pool))
     .toSorted((a, b) => a.order - b.order || compare(a.name, b.name))[0]
 }
 
@@ -41,7 +41,9 @@ export function findMisfit(demand: Demand, slot: SlotOffer): Misfit | undefined 
   if (demand.disksOn === undefined && !choosePool(demand, slot.hypervisor.pools)) {
     return misfit(
       'Storage',
-      demand.pool === undefined ? 'no storage pool is ready' : `storage pool ${demand.pool} is not there or not ready`,
+      demand.pool === undefined
+        ? 'no storage pool is ready and has room'
+        : `storage pool ${demand.pool} is not there, not ready, or has no room`,
     )
   }
   if (!slot.open || !slot.hypervisor.open) return misfit('Cordoned', 'takes no new machines')

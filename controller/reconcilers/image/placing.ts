@@ -46,26 +46,27 @@ export function poolsWanted(image: AnyImage, { virtualMachines }: Caches): Map<s
   return wanted
 }
 
-/** Where the image is in one pool; starts placing it where a machine waits for it. */
+/** Where the image is in one pool; starts placing it where a machine waits for it. Undefined: nobody does, nor is it there. */
 export async function place(
-  poolName: string,
+  { poolName, waiting }: { readonly poolName: string; readonly waiting: boolean },
   content: Content,
   dependencies: PlacingDependencies,
   onChange: () => void,
   signal: AbortSignal,
-): Promise<Placing> {
+): Promise<Placing | undefined> {
   const { caches, tasks } = dependencies
   const base = { storagePool: poolName, digest: content.digest }
   const pool = caches.storagePools.get(poolName)
-  if (!pool)
-    return {
-      ...base,
-      state: 'Failed',
-      problem: new BerthError('StoragePoolNotFound', `StoragePool ${poolName} does not exist`),
-    }
+  if (!pool) {
+    if (!waiting) return undefined
+    const problem = new BerthError('StoragePoolNotFound', `StoragePool ${poolName} does not exist`)
+    return { ...base, state: 'Failed', problem }
+  }
   const name = taskName(pool, content.digest)
   const task = tasks.state(name)
   if (task?.state === 'Running') return { ...base, state: 'Placing', percent: percentOf(task.done, task.total) }
+  // Half a placing stays known, so that it is removed with the image.
+  if (!waiting) return { ...base, state: 'Failed' }
   try {
     const session = sessionOf(pool, dependencies.hosts)
     const placed = await session.placedImage(hostPool(pool), content.digest, { signal })
@@ -78,7 +79,7 @@ export async function place(
     )
     return { ...base, state: 'Placing', percent: 0, ...(problem ? { problem } : {}) }
   } catch (error) {
-    return { ...base, state: 'Failed', problem: toBerthError(error) }
+    return { ...base, state: 'Failed', ...(waiting ? { problem: toBerthError(error) } : {}) }
   }
 }
 

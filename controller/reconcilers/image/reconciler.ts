@@ -44,7 +44,7 @@ export class ImageReconciler implements Reconciler {
     const state = await this.#fetch(image)
     const placings = await this.#place(image, state, signal)
     await this.#write(image, state, placings, signal)
-    const waiting = placings.some(({ state: placed, problem }) => placed === 'Failed' || problem !== undefined)
+    const waiting = placings.some(({ problem }) => problem !== undefined)
     return waiting ? { requeueAfter: 10_000 } : {}
   }
 
@@ -69,7 +69,8 @@ export class ImageReconciler implements Reconciler {
       const before = known.find(({ storagePool }) => storagePool === name)
       if (before?.state === 'Ready' && !wanted.get(name)?.waiting) return before as Placing
       if (!before && !wanted.get(name)?.waiting) return undefined
-      return place(name, { digest, format, length: storedSize }, this.#dependencies, enqueue, signal)
+      const where = { poolName: name, waiting: wanted.get(name)?.waiting ?? false }
+      return place(where, { digest, format, length: storedSize }, this.#dependencies, enqueue, signal)
     })
     return (await Promise.all(placings)).filter((placing) => placing !== undefined)
   }

@@ -23,21 +23,24 @@ export function fieldsOf(
   return { ...contentOf(previous, state), placements, usedBy } as Fields
 }
 
+/** What is known of the content. Once stored it stays known, also while it is fetched anew: machines pin its digest. */
 function contentOf(previous: ImageStatus | undefined, state: ImageState): Fields {
+  const stored = storedBefore(previous)
   switch (state.state) {
     case 'Fetching':
       return {
+        ...stored,
         state: 'Fetching',
         ...(state.total ? { progress: `${Math.floor((state.received * 100) / state.total)}%` } : {}),
       }
     case 'Verifying':
-      return { state: 'Verifying', progress: '100%' }
+      return { ...stored, state: 'Verifying', progress: '100%' }
     case 'Failed':
-      return { state: 'Failed' }
+      return { ...stored, state: 'Failed' }
     case 'Ready': {
       const { digest, format, virtualSize, storedSize } = state.image
-      // Once content is stored its digest never changes under one object: machines pin it.
-      if (previous?.digest !== undefined && previous.digest !== digest) return { ...previous, state: 'Failed' }
+      // Its digest never changes under one object.
+      if (stored.digest !== undefined && stored.digest !== digest) return { ...stored, state: 'Failed' }
       return {
         state: 'Ready',
         digest,
@@ -47,6 +50,11 @@ function contentOf(previous: ImageStatus | undefined, state: ImageState): Fields
       }
     }
   }
+}
+
+function storedBefore({ digest, format, virtualSize, storedSize }: ImageStatus = {}): Fields {
+  const known = { digest, format, virtualSize, storedSize }
+  return Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined))
 }
 
 export function factsOf(state: ImageState, placings: readonly Placing[]): ConditionFact[] {

@@ -16,18 +16,23 @@ export class Inventories {
     this.#clock = clock
   }
 
-  /** Undefined: the host cannot be asked now. */
-  async of(hypervisor: string, signal: AbortSignal): Promise<readonly InventoryEntry[] | undefined> {
+  /** Undefined: the host cannot be asked now. `anew`: not what was seen for another slot a moment ago. */
+  async of(
+    hypervisor: string,
+    signal: AbortSignal,
+    { anew = false }: { readonly anew?: boolean } = {},
+  ): Promise<readonly InventoryEntry[] | undefined> {
     const host = this.#hosts.get(hypervisor)
     if (!host.connected) return undefined
     const now = this.#clock.monotonic()
     let listing = this.#listings.get(hypervisor)
-    if (!listing || now - listing.at > freshFor) {
+    if (anew || !listing || now - listing.at > freshFor) {
       listing = { at: now, entries: host.session.list({ signal }) }
       this.#listings.set(hypervisor, listing)
     }
-    return listing.entries.catch((error: unknown) => {
-      this.#listings.delete(hypervisor)
+    const asked = listing
+    return asked.entries.catch((error: unknown) => {
+      if (this.#listings.get(hypervisor) === asked) this.#listings.delete(hypervisor)
       throw error
     })
   }

@@ -36,7 +36,8 @@ export async function releaseOrphan(
   if (slot?.status?.consumerRef?.uid !== uid) return false
   const host = hosts.get(slot.spec.hypervisor)
   if (!host.connected) return false
-  const { machine } = await host.session.observe(uid, { signal })
+  const { machine, foreign } = await host.session.observe(uid, { signal })
+  if (foreign !== undefined) return false
   if (machine && machine.power !== 'Stopped' && machine.power !== 'Suspended') return false
   if (machine && !machine.parked) {
     await host.session.park(uid, { signal })

@@ -1,4 +1,5 @@
 import { finalizers, type Slot, slots } from '../../api/index.ts'
+import type { InventoryEntry } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import { conditionIs, conditionOf } from '../shared/conditions.ts'
@@ -11,6 +12,9 @@ export interface SlotDependencies extends OrphanDependencies {
   readonly inventories: Inventories
   readonly clock: Clock
 }
+
+/** What occupies a slot without a claim is looked at again so often, in ms. */
+const lookAgainAfter = 30_000
 
 /** Says whether a slot can be claimed, and guards it against deletion while it is held. */
 export class SlotReconciler implements Reconciler {
@@ -38,7 +42,8 @@ export class SlotReconciler implements Reconciler {
       return {}
     }
     if (held && (await releaseOrphan(slot, this.#dependencies, signal))) return { requeueAfter: 0 }
-    const { phase, facts } = planSlot(await this.#observe(slot, signal))
+    const seen = await this.#observe(slot, signal)
+    const { phase, facts } = planSlot(seen)
     const { consumerRef } = slot.status ?? {}
     const now = new Date(clock.now()).toISOString()
     noteSlot(
@@ -47,25 +52,31 @@ export class SlotReconciler implements Reconciler {
         signal,
       }),
     )
-    return {}
+    // A machine of ours that goes wakes its own object, not this slot.
+    return seen.occupants.length > 0 ? { requeueAfter: lookAgainAfter } : {}
   }
 
   async #observe(slot: ReadObject<Slot>, signal: AbortSignal): Promise<SlotFacts> {
     const { caches, inventories } = this.#dependencies
     const hypervisor = caches.hypervisors.get(slot.spec.hypervisor)
     const reachable = hypervisor !== undefined && conditionIs(hypervisor, 'Reachable', 'True')
-    const inventory = reachable ? await inventories.of(slot.spec.hypervisor, signal) : undefined
+    const list = (anew: boolean) => inventories.of(slot.spec.hypervisor, signal, { anew })
+    const inventory = reachable ? await list(false) : undefined
     const consumer = slot.status?.consumerRef
     const [holder] = consumer ? caches.virtualMachines.byIndex('uid', consumer.uid) : []
     const instanceID = holder?.status?.instanceID ?? consumer?.uid
-    const occupants = (inventory ?? [])
-      .filter(
-        ({ tag, power }) =>
-          tag?.slot === slot.metadata.name &&
-          tag.instanceID !== instanceID &&
-          (power === 'Running' || power === 'Paused'),
-      )
-      .map(({ hostName }) => hostName)
+    const occupantsIn = (entries: readonly InventoryEntry[] = []) =>
+      entries
+        .filter(
+          ({ tag, power }) =>
+            tag?.slot === slot.metadata.name &&
+            tag.instanceID !== instanceID &&
+            (power === 'Running' || power === 'Paused'),
+        )
+        .map(({ hostName }) => hostName)
+    // What was listed before this slot was read may be of its last consumer, which is gone.
+    const suspects = occupantsIn(inventory)
+    const occupants = suspects.length > 0 ? occupantsIn(await list(true)) : suspects
     const message = hypervisor && conditionOf(hypervisor, 'Ready')?.reason
     return {
       cordoned: slot.spec.scheduling === 'Cordoned',

@@ -26,6 +26,10 @@ export interface ResolvedImage {
   /** Bytes. */
   readonly virtualSize: number
   readonly architecture: string
+  /** Bytes of memory that a new machine must have. */
+  readonly leastMemory?: number
+  /** Bytes of root disk that a new machine must have. */
+  readonly leastStorage?: number
 }
 
 export interface ResolvedInterface {
@@ -82,9 +86,13 @@ export function resolveImage(vm: ReadObject<VirtualMachine>, caches: Caches): Re
   const where = `spec.image: ${reference.kind ?? 'image'} ${reference.name}`
   if (!found) return problem('ImageNotFound', `${where} does not exist (kubectl get bimg,bcimg)`)
   const { digest, format, virtualSize } = found.status ?? {}
+  if (!pinned && found.metadata.deletionTimestamp !== undefined) {
+    return problem('ImageNotFound', `${where} is being deleted: name another`)
+  }
+  if (!pinned && found.status?.state === 'Failed')
+    return problem('ImageFailed', `${where} cannot be used: see its conditions`)
   if (digest === undefined || format === undefined || virtualSize === undefined) {
     const { state, progress } = found.status ?? {}
-    if (state === 'Failed') return problem('ImageFailed', `${where} cannot be used: see its conditions`)
     return problem(
       'WaitingForImage',
       `${where} is ${state ?? 'Pending'}${progress === undefined ? '' : `, ${progress}`}`,
@@ -102,11 +110,18 @@ export function resolveImage(vm: ReadObject<VirtualMachine>, caches: Caches): Re
       format: format === 'QCOW2' ? 'qcow2' : 'raw',
       virtualSize: parseBytes(virtualSize),
       architecture: found.spec.architecture ?? 'x86_64',
+      // A machine that is made already is not held to what was asked of new ones since.
+      ...(pinned ? {} : leastOf(found.spec.minimum)),
     },
   }
 }
 
-/** Absent: one, eth0, on the only Network there is. */
+const leastOf = (minimum: { memory?: string; storage?: string } | undefined) => ({
+  ...(minimum?.memory === undefined ? {} : { leastMemory: parseBytes(minimum.memory) }),
+  ...(minimum?.storage === undefined ? {} : { leastStorage: parseBytes(minimum.storage) }),
+})
+
+/** Absent: one, eth0, on the only Network there is; the one that was recorded, once the machine is placed. */
 export function resolveInterfaces(
   vm: ReadObject<VirtualMachine>,
   caches: Caches,
@@ -114,7 +129,7 @@ export function resolveInterfaces(
   const wanted = vm.spec.networkInterfaces ?? [{ name: 'eth0' }]
   const resolved: ResolvedInterface[] = []
   for (const [index, { name, network, macAddress }] of wanted.entries()) {
-    const named = network ?? onlyNetwork(caches)
+    const named = network ?? recordedNetwork(vm, name) ?? onlyNetwork(caches)
     const field =
       vm.spec.networkInterfaces === undefined ? 'spec.networkInterfaces' : `spec.networkInterfaces[${index}].network`
     if (named === undefined) {
@@ -137,6 +152,9 @@ export function resolveInterfaces(
   return { value: resolved }
 }
 
+const recordedNetwork = ({ status }: VirtualMachine, name: string): string | undefined =>
+  status?.networkInterfaces?.find((recorded) => recorded.name === name)?.network
+
 const onlyNetwork = (caches: Caches): string | undefined => {
   const networks = caches.networks.list()
   return networks.length === 1 ? networks[0]?.metadata.name : undefined
@@ -148,21 +166,32 @@ export function generatedMAC(instanceID: string, name: string): string {
   return `52:54:00:${hash.slice(0, 2)}:${hash.slice(2, 4)}:${hash.slice(4, 6)}`
 }
 
-/** disks[root].size, else the larger of the size's storage and the image. */
+/** disks[root].size, else the largest of the size's storage, the image, and the least that the image asks for. */
 export function rootCapacity(
   vm: ReadObject<VirtualMachine>,
   size: ResolvedSize,
   image: ResolvedImage,
 ): Resolution<number> {
   const declared = rootDisk(vm)?.size
-  const wanted = declared === undefined ? Math.max(size.storage ?? 0, image.virtualSize) : parseBytes(declared)
-  if (wanted < image.virtualSize) {
+  const needed = Math.max(image.virtualSize, image.leastStorage ?? 0)
+  const wanted = declared === undefined ? Math.max(size.storage ?? 0, needed) : parseBytes(declared)
+  if (wanted < needed) {
     return problem(
       'SmallerThanImage',
-      `spec.disks[root].size: ${declared} is smaller than the image, which needs ${Math.ceil(image.virtualSize / 2 ** 20)}Mi`,
+      `spec.disks[root].size: ${declared} is smaller than the image, which needs ${Math.ceil(needed / 2 ** 20)}Mi`,
     )
   }
   return { value: wanted }
+}
+
+/** Whether the size has the memory that the image asks for. */
+function checkMemory(vm: VirtualMachine, { memory }: ResolvedSize, image: ResolvedImage): Problem | undefined {
+  const { leastMemory = 0 } = image
+  if (memory >= leastMemory) return undefined
+  const field = vm.spec.resources ? 'spec.resources.memory' : `spec.size: ${vm.spec.size}`
+  const [has, needs] = [Math.floor(memory / 2 ** 20), Math.ceil(leastMemory / 2 ** 20)]
+  const message = `${field} has ${has}Mi of memory, but ${image.kind} ${image.name} needs ${needs}Mi`
+  return { code: 'InvalidConfiguration', message }
 }
 
 export const rootDisk = (vm: VirtualMachine) => vm.spec.disks?.find(({ name }) => name === 'root')
@@ -183,18 +212,21 @@ export function resolve(vm: ReadObject<VirtualMachine>, caches: Caches): Resolve
   const capacity: Resolution<number> =
     'problem' in size ? size : 'problem' in image ? image : rootCapacity(vm, size.value, image.value)
   const first = [size, image, capacity, interfaces].find((resolution) => 'problem' in resolution)
+  const memory = 'problem' in size || 'problem' in image ? undefined : checkMemory(vm, size.value, image.value)
+  const found = first && 'problem' in first ? first.problem : memory
   return {
     size,
     image,
     interfaces,
     rootCapacity: capacity,
-    ...(first && 'problem' in first ? { problem: first.problem } : {}),
+    ...(found === undefined ? {} : { problem: found }),
   }
 }
 
 /** What the machine asks of placement; undefined while something that it needs is missing. */
 export function demandOf(vm: ReadObject<VirtualMachine>, resolved: Resolved): Demand | undefined {
   const { size, image, interfaces, rootCapacity } = resolved
+  if (resolved.problem) return undefined
   if ('problem' in size || 'problem' in image || 'problem' in interfaces || 'problem' in rootCapacity) return undefined
   const { slot, slotSelector, tolerations } = vm.spec.placement ?? {}
   const disksOn = disksAreOn(vm.status)
