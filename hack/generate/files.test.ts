@@ -9,7 +9,7 @@ import { drift, generate, write } from './files.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-test('crds/ and docs/kinds/ are what the schemas say: run `npm run generate`', async () => {
+test('crds/, the chart’s templates of them and docs/kinds/ are what the schemas say: run `npm run generate`', async () => {
   expect(await drift(root)).toEqual([])
 })
 
@@ -65,10 +65,14 @@ describe('drift', () => {
     await writeFile(join(copy, 'crds/berth.dev_slots.yaml'), 'edited')
     await rm(join(copy, 'crds/berth.dev_images.yaml'))
     await writeFile(join(copy, 'crds/berth.dev_gone.yaml'), 'left over')
+    await writeFile(join(copy, 'helm/berth/templates/crds/berth.dev_slots.yaml'), 'edited')
+    await writeFile(join(copy, 'helm/berth/templates/crds/berth.dev_gone.yaml'), 'left over')
     expect(await drift(copy)).toEqual([
       'crds/berth.dev_gone.yaml',
       'crds/berth.dev_images.yaml',
       'crds/berth.dev_slots.yaml',
+      'helm/berth/templates/crds/berth.dev_gone.yaml',
+      'helm/berth/templates/crds/berth.dev_slots.yaml',
     ])
     await write(copy)
     expect(await drift(copy)).toEqual([])

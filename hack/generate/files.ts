@@ -3,20 +3,26 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { kinds } from '../../controller/api/kinds/all.ts'
 import { group } from '../../controller/api/names.ts'
+import { chartFolder, inChart, templateOf } from './chart.ts'
 import { crdOf } from './crd.ts'
 import { fillPage, pageOf } from './docs.ts'
 
 const header = '# Generated from controller/api by `npm run generate`. Do not edit.\n'
 
+/** Folders in which everything is generated. */
+const folders = ['crds', chartFolder]
+
 /**
- * Path below `root` → content, for every kind: its CRD, and its page with the tables brought up to date. The same input
- * gives the same bytes.
+ * Path below `root` → content, for every kind: its CRD, the chart's template of it, and its page with the tables
+ * brought up to date. The same input gives the same bytes.
  */
 export async function generate(root: string): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>()
   for (const definition of kinds) {
     const crd = crdOf(definition)
-    files.set(`crds/${group}_${definition.plural}.yaml`, header + print(crd))
+    const name = `${group}_${definition.plural}.yaml`
+    files.set(`crds/${name}`, header + print(crd))
+    files.set(`${chartFolder}/${name}`, templateOf(header + print(inChart(crd))))
     const page = pageOf(definition)
     files.set(page, fillPage(await readFile(join(root, page), 'utf8'), crd))
   }
@@ -37,15 +43,19 @@ export async function drift(root: string): Promise<readonly string[]> {
 
 export async function write(root: string): Promise<void> {
   const wanted = await generate(root)
-  await mkdir(join(root, 'crds'), { recursive: true })
+  for (const folder of folders) await mkdir(join(root, folder), { recursive: true })
   for (const path of await leftOver(root, wanted)) await rm(join(root, path))
   for (const [path, content] of wanted) await writeFile(join(root, path), content)
 }
 
-const leftOver = async (root: string, wanted: ReadonlyMap<string, string>): Promise<readonly string[]> =>
-  (await unlessMissing(readdir(join(root, 'crds')), []))
-    .map((name) => `crds/${name}`)
-    .filter((path) => path.endsWith('.yaml') && !wanted.has(path))
+const leftOver = async (root: string, wanted: ReadonlyMap<string, string>): Promise<readonly string[]> => {
+  const there = await Promise.all(
+    folders.map(async (folder) =>
+      (await unlessMissing(readdir(join(root, folder)), [])).map((name) => `${folder}/${name}`),
+    ),
+  )
+  return there.flat().filter((path) => path.endsWith('.yaml') && !wanted.has(path))
+}
 
 const contentOf = (path: string): Promise<string | undefined> => unlessMissing(readFile(path, 'utf8'), undefined)
 
