@@ -1,0 +1,581 @@
+/** Every line of the claim protocol, as a table. How the lines work together: plan.property.test.ts. */
+import { describe, expect, it } from '@jest/globals'
+import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
+import { type Claim, type Desired, type HostObservation, needsLiveRead, type Observed, type Step } from './model.ts'
+import { plan, wantsToRun } from './plan.ts'
+
+const id = 'u-1'
+const bound: Claim = { slot: 's1', hypervisor: 'h1', phase: 'Bound', occupied: false }
+const releasing: Claim = { ...bound, phase: 'Releasing' }
+const elsewhere: Claim = { slot: 's9', hypervisor: 'h9', phase: 'Bound', occupied: false }
+
+/** As it is before anything is done. */
+const fresh: Desired = {
+  instanceID: id,
+  finalizer: true,
+  deleting: false,
+  powerState: 'Running',
+  shutdownMode: 'TrySoft',
+  claims: [],
+  runSeen: false,
+  halted: false,
+  diskMade: false,
+  retainedDisks: [],
+}
+/** Claimed and recorded. */
+const placed: Desired = { ...fresh, claims: [bound], recordedSlot: 's1', hypervisor: 'h1' }
+const running: Desired = { ...placed, runSeen: true, diskMade: true }
+const stopping: Desired = { ...running, powerState: 'Stopped', claims: [releasing] }
+const stopped: Desired = { ...fresh, powerState: 'Stopped', hypervisor: 'h1', diskMade: true }
+const deleting: Desired = { ...running, deleting: true, claims: [releasing] }
+
+const tag = {
+  schema: 1,
+  cluster: 'c',
+  namespace: 'n',
+  name: 'm',
+  uid: id,
+  instanceID: id,
+  owner: '',
+  slot: 's1',
+} as const
+const on: ObservedMachine = {
+  tag,
+  id,
+  hostName: 'n_m',
+  power: 'Running',
+  parked: false,
+  transient: false,
+  cpus: 1,
+  memory: 1,
+}
+const off: ObservedMachine = { ...on, power: 'Stopped' }
+const parked: ObservedMachine = { ...off, parked: true }
+const root = { pool: 'pool', name: volumeNames.disk(id, 'root'), capacity: 1, allocation: 1 }
+const seed = { ...root, name: volumeNames.seed(id) }
+
+const away: HostObservation = { reachable: false, message: 'h1 does not answer' }
+const seen = (machine?: ObservedMachine, more: Partial<MachineObservation> = {}): HostObservation => ({
+  reachable: true,
+  observation: { ...(machine ? { machine } : {}), volumes: [root], pools: ['pool'], ...more },
+})
+const observed = (
+  h1: HostObservation,
+  more: Partial<Observed> = {},
+  h9: HostObservation = seen(undefined),
+): Observed => ({
+  hosts: new Map([
+    ['h1', h1],
+    ['h9', h9],
+  ]),
+  rootPool: 'pool',
+  imagePlaced: true,
+  settled: true,
+  shutdown: { askedLately: false, timedOut: false },
+  ...more,
+})
+const nothing = seen(undefined, { volumes: [] })
+const problem = { code: 'SecretNotFound', message: 'there is no Secret' } as const
+
+interface Line {
+  readonly reason: string
+  readonly desired: Desired
+  readonly observed: Observed
+  /** The step, or the code of the problem that is waited for. */
+  readonly step: Step | string
+}
+
+const lines: Record<string, Line[]> = {
+  'to run': [
+    {
+      reason: '1: what is made outside must not outlive the object: first of all the finalizer',
+      desired: { ...fresh, finalizer: false },
+      observed: observed(nothing, { placement: { kind: 'Place', slot: 's1' } }),
+      step: { do: 'AddFinalizer' },
+    },
+    {
+      reason: '2: what a late call opened is closed before a slot is claimed',
+      desired: { ...fresh, hypervisor: 'h1' },
+      observed: observed(seen(off), { placement: { kind: 'Place', slot: 's1' } }),
+      step: { do: 'Park' },
+    },
+    {
+      reason: '3: a slot that placement gives is claimed',
+      desired: fresh,
+      observed: observed(nothing, { placement: { kind: 'Place', slot: 's1' } }),
+      step: { do: 'Claim', slot: 's1' },
+    },
+    {
+      reason: '3: what it lacks is asked for before a slot is taken',
+      desired: fresh,
+      observed: observed(nothing, { problem, placement: { kind: 'Place', slot: 's1' } }),
+      step: 'SecretNotFound',
+    },
+    {
+      reason: '3: it waits in the words of placement',
+      desired: fresh,
+      observed: observed(nothing, {
+        placement: { kind: 'Wait', reason: 'DisksElsewhere', message: '', rejections: [] },
+      }),
+      step: 'DisksElsewhere',
+    },
+    {
+      reason: '3: no slot is claimed while the host that has its disks cannot be seen',
+      desired: { ...fresh, hypervisor: 'h1' },
+      observed: observed(away, { placement: { kind: 'Place', slot: 's1' } }),
+      step: 'HypervisorUnreachable',
+    },
+    {
+      reason: '3: one that runs without a claim is never taken as its own, nor stopped',
+      desired: { ...fresh, hypervisor: 'h1' },
+      observed: observed(seen(on), { placement: { kind: 'Place', slot: 's1' } }),
+      step: 'ForeignObject',
+    },
+    {
+      reason: '4: the record comes before any effect on a host',
+      desired: { ...fresh, claims: [bound] },
+      observed: observed(nothing),
+      step: { do: 'Record', slot: 's1', hypervisor: 'h1', pool: 'pool' },
+    },
+    {
+      reason: '4: without a pool there is nothing to record',
+      desired: { ...fresh, claims: [bound] },
+      observed: { ...observed(nothing), ...{ rootPool: undefined as never } },
+      step: 'StoragePoolNotFound',
+    },
+    {
+      reason: '5: the disk, once its image is complete in the pool',
+      desired: placed,
+      observed: observed(nothing),
+      step: { do: 'CreateDisk' },
+    },
+    {
+      reason: '5: until then it waits',
+      desired: placed,
+      observed: observed(nothing, { imagePlaced: false }),
+      step: 'WaitingForImage',
+    },
+    {
+      reason: '5: of a pool that cannot be looked into nothing is concluded',
+      desired: { ...placed, diskMade: true },
+      observed: observed(nothing, { poolProblem: { code: 'PoolInactive', message: '' } }),
+      step: 'PoolInactive',
+    },
+    {
+      reason: 'a disk that vanished is never made anew',
+      desired: { ...placed, diskMade: true },
+      observed: observed(seen(off, { volumes: [seed] })),
+      step: 'DiskMissing',
+    },
+    {
+      reason: '6: the definition',
+      desired: placed,
+      observed: observed(seen(undefined)),
+      step: { do: 'Define', slot: 's1' },
+    },
+    {
+      reason: '6: one that is parked is opened by defining it under the claim',
+      desired: placed,
+      observed: observed(seen(parked)),
+      step: { do: 'Define', slot: 's1' },
+    },
+    {
+      reason: '6: a tag of an earlier slot is mended, also while it runs',
+      desired: running,
+      observed: observed(seen({ ...on, tag: { ...tag, slot: 's0' } })),
+      step: { do: 'Define', slot: 's1' },
+    },
+    {
+      reason: '6: a transient machine is made to stay',
+      desired: running,
+      observed: observed(seen({ ...on, transient: true })),
+      step: { do: 'Define', slot: 's1' },
+    },
+    { reason: '7: the start', desired: placed, observed: observed(seen(off)), step: { do: 'Start' } },
+    {
+      reason: '7: a saved state is started too',
+      desired: placed,
+      observed: observed(seen({ ...off, power: 'Suspended' })),
+      step: { do: 'Start' },
+    },
+    {
+      reason: '7: the stop of an earlier run, which may be ours, is no wish of the guest',
+      desired: placed,
+      observed: observed(seen({ ...off, stopReason: 'Guest' })),
+      step: { do: 'Start' },
+    },
+    {
+      reason: '7: a host that rebooted, or a crash, is no wish of the guest either',
+      desired: running,
+      observed: observed(seen({ ...off, stopReason: 'Crash' })),
+      step: { do: 'Start' },
+    },
+    { reason: '8: seen to run', desired: placed, observed: observed(seen(on)), step: { do: 'MarkRunning' } },
+    { reason: 'it runs, as wanted', desired: running, observed: observed(seen(on)), step: { do: 'Nothing' } },
+    {
+      reason: 'a problem that came later disturbs nothing that runs',
+      desired: running,
+      observed: observed(seen(on), { problem }),
+      step: { do: 'Nothing' },
+    },
+    {
+      reason: 'paused from outside: reported',
+      desired: running,
+      observed: observed(seen({ ...on, power: 'Paused' })),
+      step: 'Drifted',
+    },
+    {
+      reason: '13: the guest shut itself down in a run that was seen',
+      desired: running,
+      observed: observed(seen({ ...off, stopReason: 'Guest' })),
+      step: { do: 'MarkHalted' },
+    },
+    {
+      reason: 'a machine that vanished is not made anew',
+      desired: running,
+      observed: observed(seen(undefined)),
+      step: 'Vanished',
+    },
+    {
+      reason: 'host and claim disagree: nothing is touched',
+      desired: { ...placed, claims: [{ ...bound, occupied: true }] },
+      observed: observed(seen(off)),
+      step: 'ForeignObject',
+    },
+    {
+      reason: 'what bears our id and not our tag is not touched',
+      desired: placed,
+      observed: observed(seen(undefined, { foreign: 'it is of another cluster' })),
+      step: 'ForeignObject',
+    },
+    {
+      reason: 'nothing is done on a host that cannot be seen',
+      desired: running,
+      observed: observed(away),
+      step: 'HypervisorUnreachable',
+    },
+    {
+      reason: 'a host that refuses to be read is not called unreachable',
+      desired: running,
+      observed: observed({ reachable: false, code: 'HypervisorRefused', message: 'no permission' }),
+      step: 'HypervisorRefused',
+    },
+    {
+      reason: 'record without claim (a person edited status): closed, cleared, claimed anew',
+      desired: { ...running, claims: [] },
+      observed: observed(seen(off)),
+      step: { do: 'Park' },
+    },
+    {
+      reason: 'record without claim, parked: cleared',
+      desired: { ...running, claims: [] },
+      observed: observed(seen(parked)),
+      step: { do: 'ClearRecord' },
+    },
+  ],
+  'to stop': [
+    {
+      reason: '9: drained first: from here on there is no way back',
+      desired: { ...running, powerState: 'Stopped' },
+      observed: observed(seen(on)),
+      step: { do: 'Drain', slot: 's1' },
+    },
+    {
+      reason: '9: one that its guest halted gives its slot back too',
+      desired: { ...running, runSeen: false, halted: true },
+      observed: observed(seen({ ...off, stopReason: 'Guest' })),
+      step: { do: 'Drain', slot: 's1' },
+    },
+    {
+      reason: '10: parked while it runs, so that off means fenced at once',
+      desired: stopping,
+      observed: observed(seen(on)),
+      step: { do: 'Park' },
+    },
+    {
+      reason: '10: then the guest is asked',
+      desired: stopping,
+      observed: observed(seen({ ...on, parked: true })),
+      step: { do: 'ShutDown' },
+    },
+    {
+      reason: '10: and given time',
+      desired: stopping,
+      observed: observed(seen({ ...on, parked: true }), { shutdown: { askedLately: true, timedOut: false } }),
+      step: { do: 'AwaitShutdown' },
+    },
+    {
+      reason: 'TrySoft: cut after the timeout',
+      desired: stopping,
+      observed: observed(seen({ ...on, parked: true }), { shutdown: { askedLately: true, timedOut: true } }),
+      step: { do: 'PowerOff' },
+    },
+    {
+      reason: 'TrySoft: a guest that is paused cannot be asked',
+      desired: stopping,
+      observed: observed(seen({ ...on, parked: true, power: 'Paused' })),
+      step: { do: 'PowerOff' },
+    },
+    {
+      reason: 'Soft: never cut',
+      desired: { ...stopping, shutdownMode: 'Soft' },
+      observed: observed(seen({ ...on, parked: true }), { shutdown: { askedLately: false, timedOut: true } }),
+      step: 'GuestRefusesShutdown',
+    },
+    {
+      reason: 'Hard: never asked',
+      desired: { ...stopping, shutdownMode: 'Hard' },
+      observed: observed(seen({ ...on, parked: true })),
+      step: { do: 'PowerOff' },
+    },
+    {
+      reason: 'a transient machine has no definition to park',
+      desired: stopping,
+      observed: observed(seen({ ...on, transient: true })),
+      step: { do: 'ShutDown' },
+    },
+    {
+      reason: '10: off, but it could be started by a call that is late: parked',
+      desired: stopping,
+      observed: observed(seen(off)),
+      step: { do: 'Park' },
+    },
+    {
+      reason: '10: a saved state can be started',
+      desired: stopping,
+      observed: observed(seen({ ...off, power: 'Suspended' })),
+      step: { do: 'Park' },
+    },
+    {
+      reason: '11: parked and off: the record is cleared',
+      desired: stopping,
+      observed: observed(seen(parked)),
+      step: { do: 'ClearRecord' },
+    },
+    {
+      reason: '12: the slot is given back',
+      desired: { ...stopped, claims: [releasing] },
+      observed: observed(seen(parked)),
+      step: { do: 'Release', slot: 's1' },
+    },
+    {
+      reason: '12: also where nothing was made',
+      desired: { ...stopped, claims: [releasing] },
+      observed: observed(nothing),
+      step: { do: 'Release', slot: 's1' },
+    },
+    {
+      reason: '12: not while a call may be on its way',
+      desired: { ...stopped, claims: [releasing] },
+      observed: observed(seen(parked), { settled: false }),
+      step: { do: 'AwaitSettled' },
+    },
+    {
+      reason: '12: not before the host was seen',
+      desired: { ...stopped, claims: [releasing] },
+      observed: observed(away),
+      step: 'HypervisorUnreachable',
+    },
+    {
+      reason: 'a stop that has begun is finished, though it is wanted again',
+      desired: { ...stopping, powerState: 'Running' },
+      observed: observed(seen({ ...on, parked: true })),
+      step: { do: 'ShutDown' },
+    },
+    { reason: 'off, as wanted', desired: stopped, observed: observed(seen(parked)), step: { do: 'Nothing' } },
+    {
+      reason: '2: off without a claim, opened by a late define: closed',
+      desired: stopped,
+      observed: observed(seen(off)),
+      step: { do: 'Park' },
+    },
+    {
+      reason: 'never made and not wanted: nothing is looked for',
+      desired: { ...fresh, powerState: 'Stopped' },
+      observed: observed(away),
+      step: { do: 'Nothing' },
+    },
+    {
+      reason: 'whether it is off is not known while its host is away',
+      desired: stopped,
+      observed: observed(away),
+      step: 'HypervisorUnreachable',
+    },
+  ],
+  'claims beside the recorded one': [
+    {
+      reason: '9: drained',
+      desired: { ...running, claims: [bound, elsewhere] },
+      observed: observed(seen(on)),
+      step: { do: 'Drain', slot: 's9' },
+    },
+    {
+      reason: '12: given back, though the machine runs under the other',
+      desired: { ...running, claims: [bound, { ...elsewhere, phase: 'Releasing' }] },
+      observed: observed(seen(on)),
+      step: { do: 'Release', slot: 's9' },
+    },
+    {
+      reason: '12: on the same host too: it runs under the other tag',
+      desired: { ...running, claims: [bound, { ...releasing, slot: 's2' }] },
+      observed: observed(seen(on)),
+      step: { do: 'Release', slot: 's2' },
+    },
+    {
+      reason: 'one whose host is away holds up neither a run',
+      desired: { ...placed, claims: [bound, { ...elsewhere, phase: 'Releasing' }] },
+      observed: observed(seen(off), {}, away),
+      step: { do: 'Start' },
+    },
+    {
+      reason: 'nor a stop',
+      desired: { ...stopping, claims: [releasing, { ...elsewhere, phase: 'Releasing' }] },
+      observed: observed(seen(on), {}, away),
+      step: { do: 'Park' },
+    },
+    {
+      reason: 'one that is not settled is looked at again',
+      desired: { ...running, claims: [bound, { ...elsewhere, phase: 'Releasing' }] },
+      observed: observed(seen(on), { settled: false }),
+      step: { do: 'AwaitSettled' },
+    },
+    {
+      reason: 'away from the disks: given back before another is claimed',
+      desired: { ...fresh, hypervisor: 'h1', claims: [elsewhere] },
+      observed: observed(nothing),
+      step: { do: 'Drain', slot: 's9' },
+    },
+    {
+      reason: 'a machine where none was ever made: one machine on two hosts is feared, nothing is done',
+      desired: { ...placed, claims: [bound, { ...elsewhere, phase: 'Releasing' }] },
+      observed: observed(seen(off), {}, seen({ ...on, tag: { ...tag, slot: 's9' } })),
+      step: 'ForeignObject',
+    },
+    {
+      reason: 'the machine still bears the tag of the claim that goes: it is mended first',
+      desired: { ...running, claims: [bound, { ...releasing, slot: 's0' }] },
+      observed: observed(seen({ ...on, tag: { ...tag, slot: 's0' } })),
+      step: { do: 'Define', slot: 's1' },
+    },
+  ],
+  deletion: [
+    {
+      reason: '14: the API server lets go of a slot only from Releasing',
+      desired: { ...deleting, claims: [bound] },
+      observed: observed(seen(on)),
+      step: { do: 'Drain', slot: 's1' },
+    },
+    { reason: '14: stopped', desired: deleting, observed: observed(seen(on)), step: { do: 'ShutDown' } },
+    { reason: '14: undefined', desired: deleting, observed: observed(seen(off)), step: { do: 'Undefine' } },
+    {
+      reason: '14: then the slot',
+      desired: deleting,
+      observed: observed(seen(undefined)),
+      step: { do: 'Release', slot: 's1' },
+    },
+    {
+      reason: '14: not while a start may be on its way',
+      desired: deleting,
+      observed: observed(seen(undefined), { settled: false }),
+      step: { do: 'AwaitSettled' },
+    },
+    {
+      reason: '14: then the volumes',
+      desired: { ...deleting, claims: [] },
+      observed: observed(seen(undefined)),
+      step: { do: 'DeleteVolume', pool: 'pool', volume: root.name },
+    },
+    {
+      reason: '14: but what is retained',
+      desired: { ...deleting, claims: [], retainedDisks: ['root'] },
+      observed: observed(seen(undefined, { volumes: [root, seed] })),
+      step: { do: 'DeleteVolume', pool: 'pool', volume: seed.name },
+    },
+    {
+      reason: '14: a pool that cannot be looked into may hold its disks',
+      desired: { ...deleting, claims: [] },
+      observed: observed(nothing, { poolProblem: { code: 'PoolInactive', message: '' } }),
+      step: 'PoolInactive',
+    },
+    {
+      reason: '14: a late call could still make a volume',
+      desired: { ...deleting, claims: [] },
+      observed: observed(nothing, { settled: false }),
+      step: { do: 'AwaitSettled' },
+    },
+    {
+      reason: '14: gone',
+      desired: { ...deleting, claims: [], retainedDisks: ['root'] },
+      observed: observed(seen(undefined)),
+      step: { do: 'RemoveFinalizer' },
+    },
+    {
+      reason: '14: nothing was ever made',
+      desired: { ...fresh, deleting: true },
+      observed: observed(away),
+      step: { do: 'RemoveFinalizer' },
+    },
+    {
+      reason: 'it waits for a host that is away, and keeps the slot',
+      desired: deleting,
+      observed: observed(away),
+      step: 'HypervisorUnreachable',
+    },
+    {
+      reason: 'what is not ours is not touched, whoever deletes the object',
+      desired: deleting,
+      observed: observed(seen(undefined, { foreign: 'it has no tag' })),
+      step: 'ForeignObject',
+    },
+    {
+      reason: 'a claim whose host is away does not keep the other',
+      desired: { ...deleting, claims: [{ ...elsewhere, phase: 'Releasing' }, releasing] },
+      observed: observed(seen(undefined), {}, away),
+      step: { do: 'Release', slot: 's1' },
+    },
+    {
+      reason: 'the finalizer stays while a claim is held that cannot be given back',
+      desired: { ...deleting, claims: [{ ...elsewhere, phase: 'Releasing' }] },
+      observed: observed(nothing, {}, seen(on)),
+      step: 'ForeignObject',
+    },
+    {
+      reason: 'others hold the object, we do not',
+      desired: { ...deleting, finalizer: false },
+      observed: observed(seen(on)),
+      step: { do: 'Nothing' },
+    },
+  ],
+}
+
+describe.each(Object.entries(lines))('%s', (_, table) => {
+  it.each(table)('$reason', ({ desired, observed: facts, step }) => {
+    const planned = plan(desired, facts)
+    expect(typeof step === 'string' && planned.do === 'Wait' ? planned.problem.code : planned).toEqual(step)
+  })
+})
+
+it('never decides a destructive step, or one that builds, on the cache', () => {
+  const all = Object.values(lines).flatMap((table) => table.map((line) => plan(line.desired, line.observed)))
+  const onCache = new Set(all.filter((step) => !needsLiveRead(step)).map(({ do: step }) => step))
+  expect([...onCache].sort()).toEqual([
+    'AddFinalizer',
+    'AwaitSettled',
+    'AwaitShutdown',
+    'Claim',
+    'MarkHalted',
+    'MarkRunning',
+    'Nothing',
+    'Record',
+    'Wait',
+  ])
+})
+
+it.each([
+  ['declared Running', running, true],
+  ['declared Stopped', stopped, false],
+  ['off by its guest’s wish', { ...running, halted: true }, false],
+  ['being deleted', deleting, false],
+])('wants to run: %s', (_, desired, expected) => {
+  expect(wantsToRun(desired)).toBe(expected)
+})
