@@ -1,14 +1,17 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import { runOrFail } from '../../../hack/hypervisor/process.ts'
 
-const reader = fileURLToPath(
-  new URL('../../../hack/reference-image/rootfs/usr/lib/reference/flatten.awk', import.meta.url),
-)
+const scripts = fileURLToPath(new URL('../../../hack/reference-image/rootfs/usr/lib/reference', import.meta.url))
 
 /** Runs the guest's reader of YAML by the same awk as in the guest. */
 async function flatten(text: string): Promise<string[]> {
-  return (await runOrFail('busybox', ['awk', '-f', reader], { input: text })).split('\n').filter((line) => line !== '')
+  return (await runOrFail('busybox', ['awk', '-f', join(scripts, 'flatten.awk')], { input: text }))
+    .split('\n')
+    .filter((line) => line !== '')
 }
 
 describe("the reference image's reader of cloud-config", () => {
@@ -34,5 +37,34 @@ describe("the reference image's reader of cloud-config", () => {
     ['empty text', '', []],
   ])('reads %s', async (_what, text, expected) => {
     expect(await flatten(text)).toEqual(expected)
+  })
+})
+
+/** What the guest takes from a seed's `user-data` and `vendor-data`. */
+async function cloudConfig(userData: string, vendorData: string): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), 'cloud-config-'))
+  try {
+    const paths = [userData, vendorData].map((text, index) => {
+      const path = join(directory, `${index}`)
+      writeFileSync(path, text)
+      return path
+    })
+    return await runOrFail('busybox', ['sh', join(scripts, 'cloud-config'), ...paths])
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+describe("the reference image's choice of a cloud-config", () => {
+  const vendor = '#cloud-config\nhostname: vendor\n'
+
+  test.each([
+    ['user data alone where both are', '#cloud-config\nhostname: user\n', vendor, 'hostname=user\n'],
+    ['vendor data beside a script, whose lines are no configuration', '#!/bin/sh\nk: v\n', vendor, 'hostname=vendor\n'],
+    ['vendor data where there is no user data', '', vendor, 'hostname=vendor\n'],
+    ['nothing where vendor data is a script too', '#!/bin/sh\n', '#!/bin/sh\nk: v\n', ''],
+    ['nothing of an empty seed', '', '', ''],
+  ])('takes %s', async (_what, userData, vendorData, expected) => {
+    expect(await cloudConfig(userData, vendorData)).toBe(expected)
   })
 })

@@ -10,6 +10,7 @@ export type SeedStyle = 'virtio iso9660' | 'virtio vfat' | 'IDE CD-ROM'
 export interface Seed {
   readonly metaData: string
   readonly userData: string
+  readonly vendorData?: string
 }
 
 export interface GuestOptions {
@@ -44,7 +45,11 @@ export async function sshKey(directory: string, name: string): Promise<{ path: s
 
 export async function writeSeed(hypervisor: Hypervisor, guest: string, style: SeedStyle, seed: Seed): Promise<string> {
   const directory = mkdtempSync(join(hypervisor.directory, 'seed.'))
-  const files = { 'meta-data': seed.metaData, 'user-data': seed.userData }
+  const files = {
+    'meta-data': seed.metaData,
+    'user-data': seed.userData,
+    ...(seed.vendorData === undefined ? {} : { 'vendor-data': seed.vendorData }),
+  }
   const paths = Object.entries(files).map(([name, content]) => {
     writeFileSync(join(directory, name), content)
     return join(directory, name)

@@ -100,11 +100,12 @@ users:
     await waitForState(hypervisor, name, 'shut off')
   }, 120_000)
 
-  test('a seed applies once for each instance-id: keys of the host, the script (vfat, public-keys)', async () => {
+  test('a seed applies once for each instance-id: keys of the host, the script beside vendor data (vfat)', async () => {
     const name = 'instance'
     const seed = (instance: string) => ({
       metaData: `{"instance-id": "${instance}", "local-hostname": "${instance}", "public-keys": ["${key.publicKey}"]}`,
       userData: '#!/bin/sh\necho "$(hostname) ran" >>/root/runs\n',
+      vendorData: `#cloud-config\nusers:\n- name: alice\n  ssh_authorized_keys: ["${key.publicKey}"]\n`,
     })
     const ran = (times: number) =>
       `until [ "$(wc -l </root/runs)" = ${times} ]; do sleep 0.1; done; cat /root/runs; hostname`
@@ -118,6 +119,7 @@ users:
     })
     const root = `root@${address}`
     expect((await ssh(key.path, root, ran(1))).stdout).toBe('first ran\nfirst\n')
+    expect((await ssh(key.path, `alice@${address}`, 'id -un')).stdout).toBe('alice\n')
     const firstHostKey = await hostKey(address)
 
     await virshOrFail(hypervisor, ['shutdown', name, '--mode', 'acpi'])
