@@ -31,7 +31,7 @@ kubectl describe bvm web                    # conditions and Events
 kubectl events --for virtualmachine.berth.dev/web
 \`\`\`
 
-The class of a code decides what Berth does next:
+Reasons that are no errors (\`Running\`, \`Creating\`, \`Cordoned\` …) are on the pages of the [kinds](README.md#the-kinds). The class of a code decides what Berth does next:
 `
 
 const codes = (Object.keys(errorTable) as ErrorCode[]).toSorted()

@@ -6,6 +6,7 @@ import { group } from '../../controller/api/names.ts'
 import { chartFolder, inChart, templateOf } from './chart.ts'
 import { crdOf } from './crd.ts'
 import { fillPage, pageOf } from './docs.ts'
+import { errorsPage, errorsPagePath } from './errors-page.ts'
 
 const header = '# Generated from controller/api by `npm run generate`. Do not edit.\n'
 
@@ -13,8 +14,8 @@ const header = '# Generated from controller/api by `npm run generate`. Do not ed
 const folders = ['crds', chartFolder]
 
 /**
- * Path below `root` → content, for every kind: its CRD, the chart's template of it, and its page with the tables
- * brought up to date. The same input gives the same bytes.
+ * Path below `root` → content. For every kind: its CRD, the chart's template of it, and its page with the tables brought
+ * up to date; beside them the page of errors. The same input gives the same bytes.
  */
 export async function generate(root: string): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>()
@@ -26,6 +27,7 @@ export async function generate(root: string): Promise<ReadonlyMap<string, string
     const page = pageOf(definition)
     files.set(page, fillPage(await readFile(join(root, page), 'utf8'), crd))
   }
+  files.set(errorsPagePath, errorsPage())
   return files
 }
 

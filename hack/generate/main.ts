@@ -1,6 +1,6 @@
 /**
  * `node hack/generate/main.ts [--check]`: writes crds/, the chart's templates of them and the tables in docs/kinds/ from the
- * schemas in controller/api, or only says what is not as generated (exit code 1).
+ * schemas in controller/api, and docs/errors.md from controller/errors; or only says what is not as generated (exit code 1).
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
