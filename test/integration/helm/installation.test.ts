@@ -284,7 +284,7 @@ describe('the controller, with the chart’s account', () => {
 
 describe('later', () => {
   const upgrade = (...args: readonly string[]) =>
-    helm.run('upgrade', 'berth', chart, '--namespace', namespace, '--reuse-values', ...args)
+    helm.run('upgrade', 'berth', chart, '--namespace', namespace, '--reset-then-reuse-values', ...args)
 
   test('an upgrade brings the controller into the cluster, and to users’ Secrets where it is allowed', async () => {
     await run('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted')
@@ -325,8 +325,12 @@ describe('later', () => {
     expect(await allowed(plane, account, questions)).toEqual([false])
   })
 
-  test('an installation after that goes on with them', async () => {
-    await helm.run('install', 'berth', chart, '--namespace', namespace, '--set=controller.enabled=false')
+  test('an installation after that goes on with them, under another name too when it is told to', async () => {
+    const install = ['--namespace', namespace, '--set=controller.enabled=false']
+    expect(await helm.fail('install', 'other', chart, ...install)).toContain('release-name')
+    await helm.run('install', 'other', chart, ...install, '--take-ownership')
+    await helm.run('uninstall', 'other', '--namespace', namespace)
+    await helm.run('install', 'berth', chart, ...install, '--take-ownership')
     expect(await run('get', 'hypervisors.berth.dev', '--output=name')).toBe('hypervisor.berth.dev/kvm1\n')
   })
 })
