@@ -80,6 +80,7 @@ async function run(config: Config, log: ReturnType<typeof runtime.createLogger>,
     clock,
     log,
     namespace: config.namespace,
+    hostJobWait: config.hostJobWait,
     cluster: await clusterID(client, signal),
   })
   const controllers = controllersOf(reconcilers.reconcilers, config, { clock, log, metrics })

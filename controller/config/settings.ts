@@ -107,6 +107,12 @@ export const settings = {
     parse: duration,
   }),
   retryPeriod: setting({ takes: 'TIME', help: 'time between looks at the lease', default: '2s', parse: duration }),
+  hostJobWait: setting({
+    takes: 'TIME',
+    help: 'longest that a hypervisor itself waits for a job before it gives up (libvirt: 30 s); how late a call may come',
+    default: '30s',
+    parse: duration,
+  }),
   workers: setting({ takes: 'COUNT', help: 'objects of a kind worked on at once', default: '8', parse: count }),
   healthAddress: setting({
     takes: 'HOST:PORT',

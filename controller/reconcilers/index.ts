@@ -27,6 +27,8 @@ export interface ReconcilerDependencies {
   readonly settling: Settling
   readonly recorder: EventRecorder
   readonly clock: Clock
+  /** The longest that a host itself waits for a job, ms. */
+  readonly hostJobWait: number
   readonly log: Logger
   /** Berth's own namespace. */
   readonly namespace: string

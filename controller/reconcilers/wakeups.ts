@@ -42,8 +42,9 @@ export class Wakeups implements ConnectionListener {
     this.#queues = queues
     const { virtualMachines, slots, hypervisors, storagePools, networks, sizes, images, clusterImages } =
       this.#informers
-    virtualMachines.onChange(({ object, previous }) => {
+    virtualMachines.onChange(({ type, object, previous }) => {
       queues.virtualMachine(keyOf(object))
+      if (type === 'Deleted') this.#holdersOf(object)
       this.#slotsOf(object)
       this.#imageOf(object, previous)
     })
@@ -125,6 +126,13 @@ export class Wakeups implements ConnectionListener {
     for (const vm of this.#caches.virtualMachines.list()) {
       if (vm.status?.slot === undefined && vm.spec.powerState !== 'Stopped') this.queues.virtualMachine(keyOf(vm))
     }
+  }
+
+  /** What a machine that is gone kept from being deleted. */
+  #holdersOf({ status }: ReadObject<VirtualMachine>): void {
+    if (status?.hypervisor !== undefined) this.queues.hypervisor(status.hypervisor)
+    for (const { storagePool } of status?.disks ?? [])
+      if (storagePool !== undefined) this.queues.storagePool(storagePool)
   }
 
   #imageOf(vm: ReadObject<VirtualMachine>, previous: ReadObject<VirtualMachine> | undefined): void {

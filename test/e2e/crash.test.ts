@@ -87,7 +87,7 @@ test('killed in the middle of a deletion: it ends, and the slot is free', async 
   await until('the object is gone', async () => (await lab.get('virtualmachines', 'going')) === undefined, patience)
   const { domains, volumes } = await inventory(host())
   expect(domains).toEqual([])
-  expect(volumes.filter((volume) => volume.includes(vm.metadata.uid))).toEqual([])
+  expect(volumes.filter((volume) => volume.includes(vm.metadata.uid ?? ''))).toEqual([])
   await until(
     'all slots are free',
     async () => (await lab.list<Slot>('slots')).every(({ status }) => status?.phase === 'Free'),

@@ -68,7 +68,8 @@ export class Lab {
       // On shared storage, as the replicas of one Deployment have it.
       imageStore: join(this.directory, 'images'),
       log: join(this.directory, `controller-${name}.log`),
-      arguments: ['--lease-duration=4s', '--renew-deadline=3s', '--retry-period=500ms', ...args],
+      // Shorter than in life, so that a new leader settles in seconds; the rule itself is the same.
+      arguments: ['--lease-duration=4s', '--renew-deadline=3s', '--retry-period=500ms', '--host-job-wait=2s', ...args],
     })
     this.#controllers.push(controller)
     return controller
@@ -87,7 +88,7 @@ export class Lab {
           manifests.hypervisorSecret(hypervisor.name, 'berth-system', hypervisor),
           manifests.hypervisor(hypervisor.name, hypervisor.name, hypervisor, domainType, {
             slots: [{ name: 'tiny', count: slots, size: 'tiny' }],
-            limits: { callTimeout: '10s' },
+            limits: { callTimeout: '5s' },
           }),
           manifests.storagePool(`${hypervisor.name}-disks`, hypervisor.name, hypervisor),
         ]),

@@ -14,11 +14,10 @@ export interface OrphanDependencies {
   readonly caches: Caches
   readonly hosts: Hosts
   readonly settling: Settling
+  /** The longest that a host itself waits for a job, ms: part of the T rule. */
+  readonly hostJobWait: number
   readonly noteSlot: (slot: ReadObject<Slot>) => void
 }
-
-/** Until a call of an earlier process cannot be on its way any more. */
-const settleTime = 60_000
 
 /** Whether it took a step; the slot is looked at again after. */
 export async function releaseOrphan(
@@ -43,6 +42,7 @@ export async function releaseOrphan(
     await host.session.park(uid, { signal })
     return true
   }
+  const settleTime = host.callTimeout + dependencies.hostJobWait
   if (!settling.settled(uid, uid, settleTime)) {
     throw new BerthError(
       'InUse',

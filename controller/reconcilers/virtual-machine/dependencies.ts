@@ -12,6 +12,8 @@ export interface Dependencies {
   readonly settling: Settling
   readonly recorder: EventRecorder
   readonly clock: Clock
+  /** The longest that a host itself waits for a job, ms: part of the T rule. */
+  readonly hostJobWait: number
   /** Uid of the kube-system namespace: which cluster a tag on a host belongs to. */
   readonly cluster: string
   /** Remembers the answers to our own writes until the watch has caught up. */

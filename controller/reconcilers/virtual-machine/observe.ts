@@ -13,8 +13,7 @@ import { wantsToRun } from './plan.ts'
 import { demandOf, type Resolved, resolve, rootDisk } from './resolve.ts'
 import type { View } from './view.ts'
 
-/** The longest that libvirt itself waits for a job on a domain (QEMU_JOB_WAIT_TIME); part of the T rule. */
-const hostJobWait = 30_000
+/** For the T rule while a host is away: the schema's own default of limits.callTimeout. */
 const defaultCallTimeout = 30_000
 /** A guest that is still booting does not hear the power button: it is asked again after so long. */
 const askAgainAfter = 10_000
@@ -55,7 +54,7 @@ export async function observe(
   const resolved = resolve(vm, caches)
   const host = desired.hypervisor === undefined ? undefined : hosts.get(desired.hypervisor)
   const callTimeout = host?.connected ? host.callTimeout : defaultCallTimeout
-  const settleTime = callTimeout + hostJobWait
+  const settleTime = callTimeout + dependencies.hostJobWait
   // Before the hosts are looked at: a call that arrives in between is then either seen, or still counted.
   const settled = dependencies.settling.settled(desired.instanceID, vm.metadata.uid, settleTime)
   const observations = await observeHosts(desired, dependencies, signal)
