@@ -82,6 +82,8 @@ export class VirtualMachineReconciler implements Reconciler {
   ): Promise<void> {
     // These write the object itself; its status follows in the next pass, on what was written.
     if (step.do === 'AddFinalizer' || step.do === 'RemoveFinalizer') return
+    // The next pass follows at once, and writes what came of it.
+    if (!problem && (step.do === 'Claim' || step.do === 'Start')) return
     const { client, clock, noteVirtualMachine } = this.#dependencies
     const status = statusOf(view, step, problem, new Date(clock.now()).toISOString())
     if (sameStatus(view.vm.status, status)) return

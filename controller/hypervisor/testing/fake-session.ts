@@ -1,0 +1,336 @@
+/** A host in memory that behaves as the port says; for tests of what uses sessions. */
+import { BerthError } from '../../errors/index.ts'
+import {
+  type HostInformation,
+  type HypervisorEvent,
+  type ImageContent,
+  type InterfaceSpec,
+  type InventoryEntry,
+  type MachineObservation,
+  type MachineSpec,
+  type ObservedInterface,
+  type ObservedPool,
+  type PlacedImage,
+  type PoolQuery,
+  type PowerState,
+  type RootDisk,
+  type Session,
+  type StopReason,
+  type Tag,
+  volumeNames,
+} from '../port.ts'
+import { intercepted, type Mutation, mutations } from '../wrap.ts'
+
+export interface FakeMachine {
+  spec: MachineSpec
+  power: PowerState
+  stopReason: StopReason
+  parked: boolean
+  transient: boolean
+}
+
+export interface FakePool {
+  path: string
+  active: boolean
+  type: string
+  capacity: number
+  volumes: Map<string, number>
+  /** Placed images by digest: length, or undefined for half a one. */
+  images: Map<string, number | undefined>
+}
+
+const GiB = 2 ** 30
+
+export class FakeHost {
+  information: HostInformation = {
+    id: '11111111-2222-4333-8444-555555555555',
+    hostName: 'kvm1.example',
+    version: 'libvirt 11.3.0',
+    cpus: 16,
+    memory: 64 * GiB,
+    freeMemory: 60 * GiB,
+    capabilities: {
+      architectures: ['x86_64'],
+      accelerators: ['KVM'],
+      modes: ['HVM'],
+      firmware: ['BIOS'],
+      storageTypes: ['Directory'],
+      features: [],
+    },
+  }
+  readonly machines = new Map<string, FakeMachine>()
+  readonly pools = new Map<string, FakePool>()
+  readonly networks = new Set<string>()
+  /** Machines that are not ours, by id: what `observe` says of them. */
+  readonly foreign = new Map<string, string>()
+  readonly addresses = new Map<string, readonly ObservedInterface[]>()
+  /** Every effect that was asked for, in order. */
+  readonly calls: { readonly method: Mutation; readonly args: readonly unknown[] }[] = []
+  /** Called before each call, reads too: what it throws is the answer, and nothing has happened. */
+  before: (method: string, args: readonly unknown[]) => void | Promise<void> = () => {}
+  /** Called after each call took effect: what it throws is the answer instead. */
+  after: (method: string, args: readonly unknown[]) => void = () => {}
+  /** A guest that hears the power button. */
+  obedient = true
+
+  addPool(name: string, { capacity = 100 * GiB, type = 'Directory', active = true } = {}): FakePool {
+    const pool: FakePool = { path: `/pools/${name}`, active, type, capacity, volumes: new Map(), images: new Map() }
+    this.pools.set(name, pool)
+    return pool
+  }
+
+  /** The machine of that id goes off by itself. */
+  turnOff(id: string, stopReason: StopReason): void {
+    const machine = this.machines.get(id)
+    if (machine?.transient) this.machines.delete(id)
+    else if (machine) Object.assign(machine, { power: 'Stopped', stopReason })
+  }
+
+  connect(): FakeSession & Session {
+    const session = new FakeSession(this)
+    const isMutation = (name: string): name is Mutation => (mutations as readonly string[]).includes(name)
+    return intercepted(session, async (method, args, call) => {
+      await this.before(method, args)
+      if (session.lost) throw new BerthError('ConnectionLost', 'the connection was lost')
+      if (isMutation(method)) this.calls.push({ method, args })
+      const result = await call(args)
+      this.after(method, args)
+      return result
+    }) as FakeSession & Session
+  }
+}
+
+export class FakeSession implements Session {
+  readonly #host: FakeHost
+  readonly closed: Promise<Error | undefined>
+  #close: (error: Error | undefined) => void = () => {}
+  #events: HypervisorEvent[] = []
+  #wake: () => void = () => {}
+  /** `close` was called, or the connection lost. */
+  ended = false
+  lost = false
+
+  constructor(host: FakeHost) {
+    this.#host = host
+    this.closed = new Promise((resolve) => {
+      this.#close = resolve
+    })
+  }
+
+  get information(): HostInformation {
+    return this.#host.information
+  }
+
+  async refresh(): Promise<HostInformation> {
+    return this.#host.information
+  }
+
+  async observe(instanceID: string): Promise<MachineObservation> {
+    const active = [...this.#host.pools].filter(([, pool]) => pool.active)
+    const volumes = active.flatMap(([pool, { volumes: all }]) =>
+      [...all]
+        .filter(([name]) => name.startsWith(`berth-${instanceID}-`))
+        .map(([name, capacity]) => ({ pool, name, capacity, allocation: capacity })),
+    )
+    const storage = { volumes, pools: active.map(([name]) => name) }
+    const foreign = this.#host.foreign.get(instanceID)
+    if (foreign !== undefined) return { foreign, ...storage }
+    const machine = this.#host.machines.get(instanceID)
+    if (!machine) return storage
+    const { spec, power, stopReason, parked, transient } = machine
+    const { tag, hostName, cpus, memory } = spec
+    const reason = power === 'Stopped' ? { stopReason } : {}
+    return { machine: { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, ...reason }, ...storage }
+  }
+
+  async list(): Promise<readonly InventoryEntry[]> {
+    const ours = [...this.#host.machines].map(([id, { spec, power, parked }]) => ({
+      id,
+      hostName: spec.hostName,
+      tag: spec.tag,
+      power,
+      parked,
+    }))
+    const others = [...this.#host.foreign.keys()].map((id) => ({
+      id,
+      hostName: `foreign-${id}`,
+      power: 'Running' as const,
+      parked: false,
+    }))
+    return [...ours, ...others]
+  }
+
+  async interfaces(instanceID: string): Promise<readonly ObservedInterface[]> {
+    return this.#host.addresses.get(instanceID) ?? []
+  }
+
+  async networkExists(attachment: InterfaceSpec['attachment']): Promise<boolean> {
+    return this.#host.networks.has('bridge' in attachment ? attachment.bridge : attachment.libvirtNetwork)
+  }
+
+  async pool({ name }: PoolQuery): Promise<ObservedPool | undefined> {
+    const pool = this.#host.pools.get(name)
+    if (!pool) return undefined
+    const { active, type, capacity, volumes } = pool
+    const allocated = [...volumes.values()].reduce((sum, size) => sum + size, 0)
+    const id = `pool-${name}`
+    return { id, name, type, active, capacity, allocated, free: capacity - allocated, volumes: volumes.size }
+  }
+
+  async placedImage(pool: string, digest: string): Promise<PlacedImage> {
+    const { images } = this.#pool(pool)
+    if (!images.has(digest)) return { state: 'Absent' }
+    const length = images.get(digest)
+    return length === undefined ? { state: 'Partial' } : { state: 'Complete', length }
+  }
+
+  async createDisk({ pool, volume, image, capacity }: RootDisk): Promise<void> {
+    const { volumes, images } = this.#pool(pool)
+    if (images.get(image.digest) === undefined) throw new BerthError('WaitingForImage', 'the image is not there yet')
+    if (!volumes.has(volume)) volumes.set(volume, capacity)
+  }
+
+  async define(spec: MachineSpec): Promise<void> {
+    const { instanceID } = spec.tag
+    const before = this.#own(instanceID)
+    for (const { pool, volume } of spec.disks) {
+      if (!this.#pool(pool).volumes.has(volume)) throw new BerthError('DiskMissing', `${volume} is not there`)
+    }
+    const { volumes } = this.#pool(spec.seed.pool)
+    if (spec.seed.files) volumes.set(spec.seed.volume, 1_048_576)
+    else if (!volumes.has(spec.seed.volume)) throw new BerthError('DiskMissing', 'the seed is not there')
+    const machine = {
+      power: 'Stopped',
+      stopReason: 'Unknown',
+      ...before,
+      spec,
+      parked: false,
+      transient: false,
+    } as const
+    this.#host.machines.set(instanceID, { ...machine })
+  }
+
+  async start(instanceID: string): Promise<void> {
+    const machine = this.#own(instanceID)
+    if (!machine) throw new BerthError('HypervisorRefused', 'there is no such machine')
+    if (machine.power === 'Running') return
+    if (machine.parked) {
+      machine.stopReason = 'Failed'
+      throw new BerthError('HypervisorRefused', 'network berth-parked is not there')
+    }
+    machine.power = 'Running'
+  }
+
+  async park(instanceID: string): Promise<void> {
+    const machine = this.#own(instanceID)
+    if (machine) machine.parked = true
+  }
+
+  async shutdown(instanceID: string): Promise<void> {
+    if (this.#own(instanceID)?.power === 'Running' && this.#host.obedient) this.#host.turnOff(instanceID, 'Guest')
+  }
+
+  async powerOff(instanceID: string): Promise<void> {
+    if (this.#own(instanceID)) this.#host.turnOff(instanceID, 'Outside')
+  }
+
+  async undefine(instanceID: string): Promise<void> {
+    const machine = this.#own(instanceID)
+    if (machine?.power === 'Running') throw new BerthError('HypervisorRefused', 'it runs')
+    this.#host.machines.delete(instanceID)
+  }
+
+  async deleteVolume(instanceID: string, pool: string, volume: string): Promise<void> {
+    if (!volume.startsWith(`berth-${instanceID}-`)) throw new BerthError('ForeignObject', `${volume} is another's`)
+    this.#pool(pool).volumes.delete(volume)
+  }
+
+  async definePool({ name }: Required<PoolQuery>): Promise<void> {
+    if (!this.#host.pools.has(name)) this.#host.addPool(name)
+  }
+
+  async placeImage(pool: string, content: ImageContent, progress: (sent: number) => void): Promise<void> {
+    const { images } = this.#pool(pool)
+    images.set(content.digest, undefined)
+    let sent = 0
+    for await (const part of content.open()) {
+      sent += part.length
+      progress(sent)
+    }
+    if (sent !== content.length) throw new BerthError('TemporaryFailure', `${sent} bytes of ${content.length}`)
+    images.set(content.digest, sent)
+  }
+
+  async removeImage(pool: string, digest: string): Promise<void> {
+    this.#pool(pool).images.delete(digest)
+  }
+
+  async *events(signal: AbortSignal): AsyncIterable<HypervisorEvent> {
+    signal.addEventListener('abort', () => this.#wake())
+    while (!signal.aborted && !this.ended) {
+      const next = this.#events.shift()
+      if (next) yield next
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
+    }
+    if (this.lost) throw new BerthError('ConnectionLost', 'the connection was lost')
+  }
+
+  tell(event: HypervisorEvent): void {
+    this.#events.push(event)
+    this.#wake()
+  }
+
+  /** The connection ends by itself. */
+  lose(error = new Error('connection reset')): void {
+    this.lost = true
+    this.#end(error)
+  }
+
+  async close(): Promise<void> {
+    this.#end(undefined)
+  }
+
+  #end(error: Error | undefined): void {
+    this.ended = true
+    this.#close(error)
+    this.#wake()
+  }
+
+  /** Undefined: absent. One that is not ours is never touched. */
+  #own(instanceID: string): FakeMachine | undefined {
+    if (this.#host.foreign.has(instanceID)) throw new BerthError('ForeignObject', 'it is not ours')
+    return this.#host.machines.get(instanceID)
+  }
+
+  #pool(name: string): FakePool {
+    const pool = this.#host.pools.get(name)
+    if (!pool) throw new BerthError('PoolNotFound', `there is no storage pool ${name}`)
+    if (!pool.active) throw new BerthError('PoolInactive', `storage pool ${name} is not started`)
+    return pool
+  }
+}
+
+/** A definition for tests that need one to be there. */
+export const fakeSpec = (instanceID: string, changes: Partial<Tag> = {}): MachineSpec => ({
+  tag: {
+    schema: 1,
+    cluster: 'cluster',
+    namespace: 'team',
+    name: 'web',
+    uid: instanceID,
+    instanceID,
+    owner: '',
+    slot: 's1',
+    ...changes,
+  },
+  hostName: `team_${changes.name ?? 'web'}`,
+  cpus: 1,
+  memory: GiB,
+  architecture: 'x86_64',
+  disks: [],
+  seed: { pool: 'default', volume: volumeNames.seed(instanceID) },
+  interfaces: [],
+})
