@@ -19,6 +19,8 @@ export interface Queues {
   readonly clusterImage: Enqueue
 }
 
+type Placed = ReadObject<Pick<Image, 'metadata' | 'status'> & KubeObject>
+
 export class Wakeups implements ConnectionListener {
   readonly #informers: Informers
   readonly #caches: Caches
@@ -62,6 +64,7 @@ export class Wakeups implements ConnectionListener {
     storagePools.onChange(({ object }) => {
       queues.storagePool(keyOf(object))
       queues.hypervisor(object.spec.hypervisor)
+      if (object.metadata.deletionTimestamp !== undefined) this.#imagesIn(object.metadata.name)
       this.#waiting()
     })
     networks.onChange(({ object }) => {
@@ -72,12 +75,14 @@ export class Wakeups implements ConnectionListener {
       for (const hypervisor of this.#caches.hypervisors.list()) queues.hypervisor(keyOf(hypervisor))
       this.#waiting()
     })
-    images.onChange(({ object }) => {
+    images.onChange(({ object, previous }) => {
       queues.image(keyOf(object))
+      this.#poolsOf(object, previous)
       this.#machinesOf(object, keyOf(object))
     })
-    clusterImages.onChange(({ object }) => {
+    clusterImages.onChange(({ object, previous }) => {
       queues.clusterImage(keyOf(object))
+      this.#poolsOf(object, previous)
       this.#machinesOf(object, object.metadata.name)
     })
     this.#registry.onChange((name) => {
@@ -150,6 +155,22 @@ export class Wakeups implements ConnectionListener {
     ]) {
       this.queues.virtualMachine(keyOf(vm))
     }
+  }
+
+  /** Pools that an image has left: they may be waiting for it. */
+  #poolsOf(object: Placed, previous: Placed | undefined): void {
+    const gone = object.metadata.deletionTimestamp !== undefined
+    const stays = new Set(gone ? [] : object.status?.placements?.map(({ storagePool }) => storagePool))
+    for (const { storagePool } of previous?.status?.placements ?? []) {
+      if (!stays.has(storagePool)) this.queues.storagePool(storagePool)
+    }
+  }
+
+  #imagesIn(storagePool: string): void {
+    const isPlaced = ({ status }: Placed) =>
+      status?.placements?.some((placement) => placement.storagePool === storagePool)
+    for (const image of this.#caches.images.list()) if (isPlaced(image)) this.queues.image(keyOf(image))
+    for (const image of this.#caches.clusterImages.list()) if (isPlaced(image)) this.queues.clusterImage(keyOf(image))
   }
 
   #imageByUID(uid: string): void {

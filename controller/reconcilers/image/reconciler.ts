@@ -67,12 +67,21 @@ export class ImageReconciler implements Reconciler {
     const enqueue = () => this.#dependencies.enqueue(keyOf(image))
     const placings = names.map(async (name) => {
       const before = known.find(({ storagePool }) => storagePool === name)
+      if (before && !wanted.has(name) && this.#isLeaving(name)) {
+        await unplace(name, before.digest, this.#dependencies, signal)
+        return undefined
+      }
       if (before?.state === 'Ready' && !wanted.get(name)?.waiting) return before as Placing
       if (!before && !wanted.get(name)?.waiting) return undefined
       const where = { poolName: name, waiting: wanted.get(name)?.waiting ?? false }
       return place(where, { digest, format, length: storedSize }, this.#dependencies, enqueue, signal)
     })
     return (await Promise.all(placings)).filter((placing) => placing !== undefined)
+  }
+
+  /** Its object is being deleted, and waits for what we have placed there. */
+  #isLeaving(storagePool: string): boolean {
+    return this.#dependencies.caches.storagePools.get(storagePool)?.metadata.deletionTimestamp !== undefined
   }
 
   async #delete(image: ReadObject<AnyImage>, signal: AbortSignal): Promise<Result> {

@@ -9,7 +9,7 @@ import {
 import { BerthError, toBerthError } from '../../errors/index.ts'
 import type { Hosts } from '../../hypervisor/hosts.ts'
 import type { ObservedPool } from '../../hypervisor/port.ts'
-import type { KubeClient, ReadObject } from '../../kube/port.ts'
+import { type KubeClient, keyOf, type ReadObject } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import type { Caches } from '../shared/caches.ts'
 import { isFalse, isTrue, summarize } from '../shared/conditions.ts'
@@ -39,9 +39,7 @@ export class StoragePoolReconciler implements Reconciler {
     const { caches, client, clock } = this.#dependencies
     const pool = caches.storagePools.get(key)
     if (!pool) return {}
-    const users = caches.virtualMachines
-      .list()
-      .filter(({ status }) => status?.disks?.some(({ storagePool }) => storagePool === key))
+    const users = this.#users(key)
     const guarded = pool.metadata.finalizers?.includes(finalizers.inUse) ?? false
     const deleting = pool.metadata.deletionTimestamp !== undefined
     if (deleting && users.length === 0) {
@@ -53,9 +51,8 @@ export class StoragePoolReconciler implements Reconciler {
       return {}
     }
     const { seen, failure } = await this.#look(pool, signal)
-    const inUse = users.slice(0, 10).map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)
     const ready = deleting
-      ? isFalse('Ready', 'InUse', `disks of ${inUse.join(', ')} are in it`)
+      ? isFalse('Ready', 'InUse', `${users.length} need it: ${users.slice(0, 10).join(', ')}`)
       : failure
         ? isFalse('Ready', failure.code, failure.message)
         : isTrue('Ready', 'Available', 'the pool is there and active')
@@ -68,6 +65,18 @@ export class StoragePoolReconciler implements Reconciler {
     await writeStatus(client, storagePools, pool, fields, facts, { now: new Date(clock.now()).toISOString(), signal })
     if (failure) throw failure
     return { requeueAfter: lookAgainAfter }
+  }
+
+  /** Whose disks are in it, and which images are placed there: what Berth has made must not lose its object. */
+  #users(key: string): string[] {
+    const { virtualMachines, images, clusterImages } = this.#dependencies.caches
+    const machines = virtualMachines
+      .list()
+      .filter(({ status }) => status?.disks?.some(({ storagePool }) => storagePool === key))
+    const placed = [...images.list(), ...clusterImages.list()].filter(({ status }) =>
+      status?.placements?.some(({ storagePool }) => storagePool === key),
+    )
+    return [...machines, ...placed].map((object) => `${object.kind} ${keyOf(object)}`)
   }
 
   async #look(

@@ -281,6 +281,7 @@ describe('what goes wrong', () => {
       if (method !== 'observe' || !due || ++looks !== 2) return
       lab.kube.change(slots, { name: 's1' }, (slot) => Object.assign(slot.spec, { scheduling: 'Cordoned' }))
     }
+    await settle()
     await expect(settle()).rejects.toMatchObject({ class: 'Conflict' })
     expect(lab.slot('s1').status?.phase).toBe('Releasing')
     await settle()
