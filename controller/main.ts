@@ -46,6 +46,7 @@ async function main(): Promise<number> {
 async function run(config: Config, log: ReturnType<typeof runtime.createLogger>, signal: AbortSignal): Promise<void> {
   const clock = runtime.systemClock
   const metrics = new runtime.Metrics()
+  metrics.collectProcess()
   const term = new runtime.LeaderTerm(clock)
   const identity = `${hostname()}_${randomBytes(4).toString('hex')}`
   const credentials = await kube.loadCredentials({

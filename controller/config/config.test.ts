@@ -28,6 +28,7 @@ describe('precedence', () => {
       leaseDuration: 15_000,
       renewDeadline: 10_000,
       retryPeriod: 2_000,
+      hostJobWait: 30_000,
       workers: 8,
       healthAddress: { host: '0.0.0.0', port: 8080 },
       logLevel: 'info',

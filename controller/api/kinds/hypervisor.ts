@@ -117,7 +117,6 @@ const host = object(
     state: optional(choice(['Online', 'Offline'], 'Whether it answers.')),
     cpus: optional(integer('CPUs.', { max: 1_000_000 })),
     memory: optional(bytes('Memory.')),
-    freeMemory: optional(bytes('Memory that nothing uses, when last listed.')),
   },
   'A host.',
 )

@@ -262,10 +262,7 @@ const progress = object(
 
 const lastStop = object(
   {
-    by: choice(
-      ['Berth', 'Guest', 'Crash', 'Host', 'Outside'],
-      'Berth stopped it as the spec says; the Guest shut itself down; it met a Crash; the Host went down, or the cause is not known; someone stopped it from Outside.',
-    ),
+    by: choice(['Berth', 'Guest'], 'Berth stopped it as the spec says; the Guest shut itself down.'),
     time: time('When that was seen.'),
     generation: integer('metadata.generation seen then.', { max: Number.MAX_SAFE_INTEGER, format: 'int64' }),
   },

@@ -51,20 +51,28 @@ export function conditionsOf(view: View, step: Step, problem: Problem | undefine
     }
     if (view.desired.deleting) add(isTrue('DeletionBlocked', problem.code, problem.message))
   }
-  return [...summarize(ready(view, facts, problem)), ...facts.values()]
+  return [...summarize(ready(view, step, facts, problem)), ...facts.values()]
 }
 
 /** Conditions that Ready waits for, in the order in which they are reported. */
 const precedence = ['Placed', 'ImageReady', 'DisksReady', 'BootstrapReady', 'PowerStateSynced']
 
-function ready(view: View, facts: ReadonlyMap<string, ConditionFact>, problem: Problem | undefined): ConditionFact {
+function ready(
+  view: View,
+  step: Step,
+  facts: ReadonlyMap<string, ConditionFact>,
+  problem: Problem | undefined,
+): ConditionFact {
   const { desired } = view
   if (problem?.code === 'HypervisorUnreachable') return isUnknown('Ready', problem.code, problem.message)
   if (desired.deleting)
     return isFalse(
       'Ready',
       problem?.code ?? 'Deleting',
-      problem?.message ?? 'the machine is being removed from its host',
+      problem?.message ??
+        (step.do === 'AwaitSettled'
+          ? 'removed; waiting until no earlier call can still arrive at the host'
+          : 'the machine is being removed from its host'),
     )
   if (problem) return isFalse('Ready', problem.code, problem.message)
   const failing = precedence.map((type) => facts.get(type)).find((fact) => fact !== undefined && fact.status !== 'True')

@@ -13,8 +13,6 @@ import { wantsToRun } from './plan.ts'
 import { demandOf, type Resolved, resolve, rootDisk } from './resolve.ts'
 import type { View } from './view.ts'
 
-/** For the T rule while a host is away: the schema's own default of limits.callTimeout. */
-const defaultCallTimeout = 30_000
 /** A guest that is still booting does not hear the power button: it is asked again after so long. */
 const askAgainAfter = 10_000
 
@@ -53,8 +51,7 @@ export async function observe(
   const desired = desiredOf(vm, claimed)
   const resolved = resolve(vm, caches)
   const host = desired.hypervisor === undefined ? undefined : hosts.get(desired.hypervisor)
-  const callTimeout = host?.connected ? host.callTimeout : defaultCallTimeout
-  const settleTime = callTimeout + dependencies.hostJobWait
+  const settleTime = callTimeoutOf(desired.hypervisor, dependencies) + dependencies.hostJobWait
   // Before the hosts are looked at: a call that arrives in between is then either seen, or still counted.
   const settled = dependencies.settling.settled(desired.instanceID, vm.metadata.uid, settleTime)
   const observations = await observeHosts(desired, dependencies, signal)
@@ -87,6 +84,12 @@ export async function observe(
   }
 }
 
+/** The longest deadline of a call to that hypervisor, ms; also while it is away. */
+function callTimeoutOf(hypervisor: string | undefined, { caches }: Dependencies): number {
+  const limits = hypervisor === undefined ? undefined : caches.hypervisors.get(hypervisor)?.spec.limits
+  return parseDuration(limits?.callTimeout ?? '30s')
+}
+
 /** The recorded host, and those of all claims: each must be seen before its slot is given back. */
 async function observeHosts(
   desired: Desired,
@@ -97,15 +100,15 @@ async function observeHosts(
   if (desired.hypervisor !== undefined) names.add(desired.hypervisor)
   const entries = [...names].map(async (name): Promise<[string, HostObservation]> => {
     const host = hosts.get(name)
-    if (!host.connected) return [name, { reachable: false, message: host.message }]
+    // Why is in the Hypervisor's own conditions, for administrators: users are not told addresses (E6).
+    if (!host.connected) return [name, { reachable: false, message: `hypervisor ${name} cannot be reached` }]
     try {
       return [name, { reachable: true, observation: await host.session.observe(desired.instanceID, { signal }) }]
     } catch (error) {
       const { class: errorClass, code, message } = toBerthError(error)
-      return [
-        name,
-        { reachable: false, message: `hypervisor ${name}: ${message}`, ...(errorClass === 'Terminal' ? { code } : {}) },
-      ]
+      if (errorClass === 'Terminal')
+        return [name, { reachable: false, message: `hypervisor ${name}: ${message}`, code }]
+      return [name, { reachable: false, message: `hypervisor ${name} did not answer (${code})` }]
     }
   })
   return new Map(await Promise.all(entries))
