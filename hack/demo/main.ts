@@ -34,6 +34,7 @@ async function demo(options: DemoArguments, interrupted: AbortSignal): Promise<v
   cleanup.defer(() => cluster.stop())
   check()
   await installBerth(cluster)
+  if (options.context !== undefined) await requireUnused(cluster)
   out.command(
     'kubectl api-resources --api-group=berth.dev',
     await cluster.kubectl(['api-resources', '--api-group=berth.dev']),
@@ -70,6 +71,7 @@ async function demo(options: DemoArguments, interrupted: AbortSignal): Promise<v
     manifests.size('tiny', 1, '128Mi'),
     manifests.clusterImage('reference', `${server.url}/reference.qcow2`, image),
   )
+  cleanup.defer(() => removeDeclared(cluster, declared))
   out.command('kubectl apply -f administrator.yaml', await cluster.kubectl(['apply', '-f', '-'], declared))
   const wait = (resource: string, condition: string, scope: readonly string[] = []) =>
     cluster.kubectl(['wait', resource, `--for=condition=${condition}`, '--timeout=180s', ...scope])
@@ -139,7 +141,6 @@ async function demo(options: DemoArguments, interrupted: AbortSignal): Promise<v
   )
   out.command('kubectl get bslot', await cluster.kubectl(['get', 'slots.berth.dev']))
   out.command(`virsh list --all   (on ${host})`, (await hypervisor.virsh(['list', '--all'])).stdout || '(nothing)\n')
-  await removeDeclared(cluster, declared)
   out.step(`Done in ${seconds(started)}. What to try next`)
   out.say('npm run demo -- --keep         leaves it all running, with a kubeconfig to use')
   out.say('docs/first-machine.md           the same by hand, on hosts of your own')
@@ -147,11 +148,21 @@ async function demo(options: DemoArguments, interrupted: AbortSignal): Promise<v
   out.say('npm test                        the tests, on the same real parts')
 }
 
-/** In a cluster of yours nothing of the demonstration stays but the definitions. */
+/** The demonstration's controller would work on what is there, and its names could be taken. */
+async function requireUnused(cluster: Cluster): Promise<void> {
+  const there = await cluster.kubectl(['get', 'berth', '--all-namespaces', '--output=name'])
+  if (there.trim() !== '') {
+    throw new Error(
+      `that cluster is in use by Berth (${there.trim().split('\n').slice(0, 3).join(', ')} …): name an empty one`,
+    )
+  }
+}
+
+/** In a cluster of yours nothing of the demonstration stays but the definitions; while its controller still runs. */
 async function removeDeclared(cluster: Cluster, declared: string): Promise<void> {
   if (cluster.context === undefined) return
-  await cluster.kubectl(['delete', 'namespace', namespace, '--timeout=60s'])
-  await cluster.kubectl(['delete', '--timeout=60s', '-f', '-'], declared)
+  await cluster.kubectl(['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=120s'])
+  await cluster.kubectl(['delete', '--ignore-not-found', '--timeout=60s', '-f', '-'], declared)
 }
 
 /** Shows the machine's Ready condition as it changes; gives its address. */

@@ -123,13 +123,19 @@ function fieldsOf(
   )
   if (!seen) return before
   const moved = Math.abs((free === undefined ? -seen.capacity : parseBytes(free)) - seen.free)
-  const same = id === seen.id && capacity === formatBytes(seen.capacity) && moved < seen.capacity * worthTelling
+  const same = id === seen.id && capacity === told(seen.capacity) && moved < seen.capacity * worthTelling
   if (same) return before
   return {
     id: seen.id,
-    capacity: formatBytes(seen.capacity),
-    allocated: formatBytes(seen.allocated),
-    free: formatBytes(seen.free),
+    capacity: told(seen.capacity),
+    allocated: told(seen.allocated),
+    free: told(seen.free),
     volumes: seen.volumes,
   }
+}
+
+/** Rounded down for people: to whole Gi from 16Gi on, else to Mi. */
+function told(bytes: number): string {
+  const unit = bytes >= 16 * 2 ** 30 ? 2 ** 30 : 2 ** 20
+  return formatBytes(bytes - (bytes % unit))
 }
