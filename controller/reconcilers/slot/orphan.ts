@@ -19,31 +19,38 @@ export interface OrphanDependencies {
   readonly noteSlot: (slot: ReadObject<Slot>) => void
 }
 
-/** Whether it took a step; the slot is looked at again after. */
+/**
+ * What came of it: no orphan, or nothing can be said of it now; a step was taken, and the slot is looked at again; or its
+ * guest runs on, and the slot stays held.
+ */
+export type OrphanOutcome = 'None' | 'Stepped' | 'Runs'
+
 export async function releaseOrphan(
   cached: ReadObject<Slot>,
   dependencies: OrphanDependencies,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<OrphanOutcome> {
   const { client, caches, hosts, settling, noteSlot } = dependencies
   const consumer = cached.status?.consumerRef
-  if (!consumer || caches.virtualMachines.byIndex('uid', consumer.uid).length > 0) return false
+  if (!consumer || caches.virtualMachines.byIndex('uid', consumer.uid).length > 0) return 'None'
   const { namespace, name, uid } = consumer
   const vm = await client.get(virtualMachines, { namespace, name }, { signal })
-  if (vm?.metadata.uid === uid) return false
+  if (vm?.metadata.uid === uid) return 'None'
   const slot = await client.get(slots, { name: cached.metadata.name }, { signal })
-  if (slot?.status?.consumerRef?.uid !== uid) return false
+  if (slot?.status?.consumerRef?.uid !== uid) return 'None'
   const host = hosts.get(slot.spec.hypervisor)
-  if (!host.connected) return false
+  if (!host.connected) return 'None'
+  const settleTime = host.callTimeout + dependencies.hostJobWait
+  // Before the host is looked at: a call that arrives in between is then either seen, or still counted.
+  const settled = settling.settled(uid, uid, settleTime)
   const { machine, foreign } = await host.session.observe(uid, { signal })
-  if (foreign !== undefined) return false
-  if (machine && machine.power !== 'Stopped' && machine.power !== 'Suspended') return false
+  if (foreign !== undefined) return 'Runs'
+  if (machine && machine.power !== 'Stopped' && machine.power !== 'Suspended') return 'Runs'
   if (machine && !machine.parked) {
     await host.session.park(uid, { signal })
-    return true
+    return 'Stepped'
   }
-  const settleTime = host.callTimeout + dependencies.hostJobWait
-  if (!settling.settled(uid, uid, settleTime)) {
+  if (!settled) {
     throw new BerthError(
       'InUse',
       `slot ${slot.metadata.name}: its machine is gone; waiting until no call for it can be on its way`,
@@ -56,5 +63,5 @@ export async function releaseOrphan(
   const status: SlotStatus =
     slot.status.phase === 'Bound' ? { ...rest, consumerRef, phase: 'Releasing' } : { ...rest, phase: 'Unavailable' }
   noteSlot(await client.applyStatus(slots, slot, status, { signal }))
-  return true
+  return 'Stepped'
 }

@@ -12,6 +12,8 @@ export interface SlotFacts {
   readonly hypervisorMessage?: string
   /** Names on the host of what runs under this slot's tag and is not what the claim names. */
   readonly occupants: readonly string[]
+  /** The object that the claim names is gone, and its guest runs on. */
+  readonly abandoned: boolean
 }
 
 export interface SlotOutcome {
@@ -43,6 +45,7 @@ function readiness({
   hypervisor,
   hypervisorMessage,
   occupants,
+  abandoned,
 }: SlotFacts): ConditionFact {
   if (deleting)
     return isFalse(
@@ -56,6 +59,14 @@ function readiness({
     return isFalse('Ready', 'HypervisorUnreachable', hypervisorMessage ?? 'the hypervisor cannot be reached')
   if (occupants.length > 0)
     return isFalse('Ready', 'ForeignMachine', `the host runs ${occupants.slice(0, 5).join(', ')} there`)
+  if (abandoned) {
+    const who = `${consumer?.name} (${consumer?.uid})`
+    return isFalse(
+      'Ready',
+      'ForeignMachine',
+      `machine ${who} is gone from the API, but its guest runs on: stop it there`,
+    )
+  }
   if (cordoned) return isFalse('Ready', 'Cordoned', 'spec.scheduling is Cordoned: it takes no new machine')
   return isTrue('Ready', 'Available', consumer ? `held by ${consumer.name}` : 'it can be claimed')
 }

@@ -41,8 +41,9 @@ export class SlotReconciler implements Reconciler {
       if (guarded) await client.setFinalizers(slots, slot, [], { signal })
       return {}
     }
-    if (held && (await releaseOrphan(slot, this.#dependencies, signal))) return { requeueAfter: 0 }
-    const seen = await this.#observe(slot, signal)
+    const orphan = held ? await releaseOrphan(slot, this.#dependencies, signal) : 'None'
+    if (orphan === 'Stepped') return { requeueAfter: 0 }
+    const seen = { ...(await this.#observe(slot, signal)), abandoned: orphan === 'Runs' }
     const { phase, facts } = planSlot(seen)
     const { consumerRef } = slot.status ?? {}
     const now = new Date(clock.now()).toISOString()
@@ -53,10 +54,10 @@ export class SlotReconciler implements Reconciler {
       }),
     )
     // A machine of ours that goes wakes its own object, not this slot.
-    return seen.occupants.length > 0 ? { requeueAfter: lookAgainAfter } : {}
+    return seen.occupants.length > 0 || seen.abandoned ? { requeueAfter: lookAgainAfter } : {}
   }
 
-  async #observe(slot: ReadObject<Slot>, signal: AbortSignal): Promise<SlotFacts> {
+  async #observe(slot: ReadObject<Slot>, signal: AbortSignal): Promise<Omit<SlotFacts, 'abandoned'>> {
     const { caches, inventories } = this.#dependencies
     const hypervisor = caches.hypervisors.get(slot.spec.hypervisor)
     const reachable = hypervisor !== undefined && conditionIs(hypervisor, 'Reachable', 'True')
