@@ -9,13 +9,21 @@ type Manifest = Record<string, unknown>
 /** Several objects as one `kubectl apply` takes them. */
 export const list = (...items: readonly Manifest[]): string => JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
 
-export function hypervisorSecret(name: string, namespace: string, { pki }: Hypervisor): Manifest {
-  const data = { 'tls.crt': pki.clientCertificate, 'tls.key': pki.clientKey, 'ca.crt': pki.ca }
+/** Files of the credentials, by the keys that Berth reads. */
+export const credentialFiles = ({ pki }: Hypervisor): Record<string, string> => ({
+  'tls.crt': pki.clientCertificate,
+  'tls.key': pki.clientKey,
+  'ca.crt': pki.ca,
+})
+
+export function hypervisorSecret(name: string, namespace: string, hypervisor: Hypervisor): Manifest {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: { name, namespace },
-    data: Object.fromEntries(Object.entries(data).map(([key, path]) => [key, readFileSync(path).toString('base64')])),
+    data: Object.fromEntries(
+      Object.entries(credentialFiles(hypervisor)).map(([key, path]) => [key, readFileSync(path).toString('base64')]),
+    ),
   }
 }
 

@@ -1,6 +1,8 @@
 /** From kubectl apply to a guest that answers, and away again: K1, U1.1, U1.2, O7, T1, E11, E17. */
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { Slot, VirtualMachine } from '../../controller/api/index.ts'
+import type { Image, Slot, VirtualMachine } from '../../controller/api/index.ts'
 import { createKey, echo, ssh } from '../../hack/lab/guest.ts'
 import { until } from '../../hack/lab/wait.ts'
 import { inventory, Lab, namespace, patience } from './lab.ts'
@@ -168,7 +170,15 @@ describe('two machines on two hosts', () => {
 })
 
 describe('bootstrap and deletion policy', () => {
-  beforeAll(() => lab.apply(JSON.stringify(lab.image('reference'))))
+  // An image of the namespace's own, and by the other checksum.
+  beforeAll(async () => {
+    const checksum = `sha512:${createHash('sha512')
+      .update(await readFile(lab.reference.path))
+      .digest('hex')}`
+    const source = { http: { url: `${lab.images.url}/reference.qcow2`, checksum } }
+    const metadata = { name: 'own', namespace }
+    await lab.apply(JSON.stringify({ apiVersion: 'berth.dev/v1alpha1', kind: 'Image', metadata, spec: { source } }))
+  })
 
   test('a named user gets the key; user data comes from a Secret; a retained disk stays on the host when the machine goes', async () => {
     await lab.kubectl(
@@ -182,6 +192,7 @@ describe('bootstrap and deletion policy', () => {
     )
     await lab.apply(
       lab.machine('four', {
+        image: { kind: 'Image', name: 'own' },
         bootstrap: {
           hostname: 'four.example.org',
           sshUser: 'alice',
@@ -200,5 +211,10 @@ describe('bootstrap and deletion policy', () => {
     const volume = `berth-${machine?.metadata.uid}-root`
     expect(host && (await inventory(host))).toMatchObject({ domains: [], volumes: expect.arrayContaining([volume]) })
     expect(host && (await inventory(host)).volumes).not.toContain(`berth-${machine?.metadata.uid}-seed`)
+    // Without its image the disk would be lost: deletion waits, and says for what.
+    await lab.kubectl('delete', 'images.berth.dev', 'own', '-n', namespace, '--wait=false')
+    const kept = await lab.condition<Image>('images', 'own', 'Ready', 'False', 'InUse')
+    expect(kept.status?.conditions?.find(({ type }) => type === 'Ready')?.message).toContain(volume)
+    expect(host && (await inventory(host)).volumes).toContain(`berth-img-${kept.status?.digest}`)
   })
 })

@@ -1,5 +1,5 @@
 /** What the end-to-end tests stand on: a control plane of their own, private hypervisors, an image server, the controller. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { VirtualMachine } from '../../controller/api/index.ts'
@@ -89,6 +89,8 @@ export class Lab {
           manifests.hypervisor(hypervisor.name, hypervisor.name, hypervisor, domainType, {
             slots: [{ name: 'tiny', count: slots, size: 'tiny' }],
             limits: { callTimeout: '5s' },
+            // The first by its Secret, the others as an administrator who mounts files would.
+            ...(hypervisor === first ? {} : { credentials: { file: this.#credentialsFolder(hypervisor) } }),
           }),
           manifests.storagePool(`${hypervisor.name}-disks`, hypervisor.name, hypervisor),
         ]),
@@ -96,6 +98,14 @@ export class Lab {
         this.image('reference'),
       ),
     )
+  }
+
+  #credentialsFolder(hypervisor: Hypervisor): string {
+    const folder = join(this.directory, `credentials-${hypervisor.name}`)
+    mkdirSync(folder)
+    for (const [key, path] of Object.entries(manifests.credentialFiles(hypervisor)))
+      copyFileSync(path, join(folder, key))
+    return folder
   }
 
   image(name: string, path = '/reference.qcow2'): Record<string, unknown> {

@@ -1,6 +1,6 @@
 import type { ImageService, ImageState } from '@berth/images'
 import { finalizers, virtualMachines } from '../../api/index.ts'
-import { type BerthError, errorTable } from '../../errors/index.ts'
+import { type BerthError, errorTable, isBerthError } from '../../errors/index.ts'
 import { type EventRecorder, type KubeClient, keyOf, type ReadObject } from '../../kube/port.ts'
 import type { Clock, Enqueue, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import { conditionOf, isFalse, summarize } from '../shared/conditions.ts'
@@ -68,8 +68,15 @@ export class ImageReconciler implements Reconciler {
     const placings = names.map(async (name) => {
       const before = known.find(({ storagePool }) => storagePool === name)
       if (before && !wanted.has(name) && this.#isLeaving(name)) {
-        await unplace(name, before.digest, this.#dependencies, signal)
-        return undefined
+        // Where a retained disk needs it, the pool's object waits too.
+        const left = await unplace(name, before.digest, this.#dependencies, signal).then(
+          () => true,
+          (error: unknown) => {
+            if (isBerthError(error, 'InUse')) return false
+            throw error
+          },
+        )
+        return left ? undefined : (before as Placing)
       }
       if (before?.state === 'Ready' && !wanted.get(name)?.waiting) return before as Placing
       if (!before && !wanted.get(name)?.waiting) return undefined
@@ -87,28 +94,33 @@ export class ImageReconciler implements Reconciler {
   async #delete(image: ReadObject<AnyImage>, signal: AbortSignal): Promise<Result> {
     const { client, service } = this.#dependencies
     const users = await this.#users(image, signal)
-    if (users.length > 0) {
-      const message = `${users.length} machines are made from it: ${users.slice(0, 10).join(', ')}`
+    const kept =
+      users.length > 0
+        ? `${users.length} machines are made from it: ${users.slice(0, 10).join(', ')}`
+        : await this.#unplaceAll(image, signal)
+    if (kept !== undefined) {
       const { conditions: _, observedGeneration: __, ...fields } = image.status ?? {}
-      await writeStatus(
-        client,
-        this.#kind.resource,
-        image,
-        { ...fields, usedBy: users.length },
-        summarize(isFalse('Ready', 'InUse', message)),
-        {
-          now: new Date(this.#dependencies.clock.now()).toISOString(),
-          signal,
-        },
-      )
+      const options = { now: new Date(this.#dependencies.clock.now()).toISOString(), signal }
+      const facts = summarize(isFalse('Ready', 'InUse', kept))
+      await writeStatus(client, this.#kind.resource, image, { ...fields, usedBy: users.length }, facts, options)
       return { requeueAfter: 60_000 }
-    }
-    for (const { storagePool, digest } of image.status?.placements ?? []) {
-      if (!this.#sharedIn(image, storagePool, digest)) await unplace(storagePool, digest, this.#dependencies, signal)
     }
     await service.release(image.metadata.uid)
     await client.setFinalizers(this.#kind.resource, image, [], { signal })
     return {}
+  }
+
+  /** Takes it out of every pool. Why it cannot be, where a host still has a copy-on-write disk of it. */
+  async #unplaceAll(image: ReadObject<AnyImage>, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      for (const { storagePool, digest } of image.status?.placements ?? []) {
+        if (!this.#sharedIn(image, storagePool, digest)) await unplace(storagePool, digest, this.#dependencies, signal)
+      }
+      return undefined
+    } catch (error) {
+      if (isBerthError(error, 'InUse')) return error.message
+      throw error
+    }
   }
 
   /** Read live: the disks of a machine that the cache does not show yet would lose their base. */
