@@ -47,6 +47,9 @@ export class Wakeups implements ConnectionListener {
     virtualMachines.onChange(({ type, object, previous }) => {
       queues.virtualMachine(keyOf(object))
       if (type === 'Deleted') this.#holdersOf(object)
+      // One that waited in front no longer does.
+      const gaveUp = type === 'Deleted' || (previous && waits(previous) && !waits(object))
+      if (gaveUp && object.status?.slot === undefined) this.#waiting()
       this.#slotsOf(object)
       this.#imageOf(object, previous)
     })
@@ -129,7 +132,7 @@ export class Wakeups implements ConnectionListener {
   /** Machines without a slot: one of them may have one now. */
   #waiting(): void {
     for (const vm of this.#caches.virtualMachines.list()) {
-      if (vm.status?.slot === undefined && vm.spec.powerState !== 'Stopped') this.queues.virtualMachine(keyOf(vm))
+      if (waits(vm)) this.queues.virtualMachine(keyOf(vm))
     }
   }
 
@@ -182,6 +185,8 @@ export class Wakeups implements ConnectionListener {
     if (clusterImage) this.queues.clusterImage(keyOf(clusterImage))
   }
 }
+
+const waits = ({ spec, status }: VirtualMachine): boolean => status?.slot === undefined && spec.powerState !== 'Stopped'
 
 /** Whether a change of a Hypervisor can matter to what is on it: not when only its counts of slots moved. */
 function sameFacts(

@@ -13,6 +13,7 @@ import { type KubeClient, keyOf, type ReadObject } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import type { Caches } from '../shared/caches.ts'
 import { isFalse, isTrue, summarize } from '../shared/conditions.ts'
+import { retried } from '../shared/retried.ts'
 import { writeStatus } from '../shared/write-status.ts'
 
 export interface StoragePoolDependencies {
@@ -63,7 +64,7 @@ export class StoragePoolReconciler implements Reconciler {
       ...(low ? [isTrue('SpaceLow', 'BelowReserve', 'less is free than spec.reserve: no new disks are made')] : []),
     ]
     await writeStatus(client, storagePools, pool, fields, facts, { now: new Date(clock.now()).toISOString(), signal })
-    if (failure) throw failure
+    if (failure) throw retried(failure, lookAgainAfter)
     return { requeueAfter: lookAgainAfter }
   }
 

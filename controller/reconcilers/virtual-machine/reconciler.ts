@@ -1,9 +1,10 @@
 import jsonPatch from 'fast-json-patch'
 import { virtualMachines } from '../../api/index.ts'
-import { BerthError, toBerthError } from '../../errors/index.ts'
+import { type BerthError, toBerthError } from '../../errors/index.ts'
 
 import { sameStatus } from '../../runtime/conditions.ts'
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
+import { retried } from '../shared/retried.ts'
 import { act } from './act.ts'
 import { type Dependencies, ShutdownRequests } from './dependencies.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
@@ -15,12 +16,6 @@ import type { View } from './view.ts'
 
 /** What no watch tells is looked for so often while something waits for it. */
 const lookAgainAfter = 60_000
-/** What a person mends on the host is told by no watch. */
-const retried = (failure: BerthError): BerthError =>
-  failure.class === 'Terminal' && failure.retryAfter === undefined
-    ? new BerthError(failure.code, failure.message, { cause: failure, retryAfter: 5 * lookAgainAfter })
-    : failure
-
 /**
  * Brings one machine to what its object declares, a step a pass.
  *
@@ -55,7 +50,7 @@ export class VirtualMachineReconciler implements Reconciler {
     const problem: Problem | undefined = failure ?? (step.do === 'Wait' ? step.problem : undefined)
     await this.#writeStatus(view, step, problem, { signal, log })
     this.#tell(view, step, problem, failure)
-    if (failure) throw retried(failure)
+    if (failure) throw retried(failure, 5 * lookAgainAfter)
     return this.#next(view, step)
   }
 

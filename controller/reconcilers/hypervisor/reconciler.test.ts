@@ -1,0 +1,209 @@
+import { beforeEach, describe, expect, it } from '@jest/globals'
+import { pino } from 'pino'
+import { hypervisors, slots } from '../../api/index.ts'
+import { BerthError } from '../../errors/index.ts'
+import { aHypervisor, aMachine, aSize, aSlot, conditionTypes, GiB, Lab, readyOf } from '../testing/lab.ts'
+import { Connections } from './connections.ts'
+import { HypervisorReconciler } from './reconciler.ts'
+
+let lab: Lab
+let reconciler: HypervisorReconciler
+let refusal: BerthError | undefined
+
+beforeEach(() => {
+  lab = new Lab()
+  refusal = undefined
+  const connect = async () => {
+    if (refusal) throw refusal
+    return lab.host.connect()
+  }
+  const listener = { machine: () => {}, gap: () => {} }
+  const connections = new Connections(connect, lab.registry, listener, pino({ level: 'silent' }))
+  reconciler = new HypervisorReconciler({ ...lab.dependencies, connections })
+  lab.kube.put({ ...aHypervisor(), status: undefined } as never)
+})
+
+const pass = () => lab.pass(reconciler, 'kvm1')
+const hypervisor = () => {
+  const found = lab.kube.peek(hypervisors, { name: 'kvm1' })
+  if (!found) throw new Error('gone')
+  return found
+}
+const declare = (spec: object) =>
+  lab.kube.change(hypervisors, { name: 'kvm1' }, (object) => Object.assign(object.spec, spec))
+const slotNames = () =>
+  lab.informers.slots
+    .list()
+    .map(({ metadata }) => metadata.name)
+    .toSorted()
+const slotsReady = () => hypervisor().status?.conditions?.find(({ type }) => type === 'SlotsReady')
+
+describe('contact', () => {
+  it('tells what is there, and is quiet then', async () => {
+    lab.host.foreign.set('x', 'not ours')
+    await pass()
+    expect(readyOf(hypervisor())).toBe('True Available')
+    expect(hypervisor().status).toMatchObject({
+      id: lab.host.information.id,
+      capacity: { cpus: 16, memory: '64Gi' },
+      unmanaged: { count: 1, machines: ['foreign-x'] },
+      hosts: [{ name: 'kvm1.example', state: 'Online' }],
+    })
+    const { length } = lab.kube.writes
+    lab.clock.jump(600_000)
+    await pass()
+    expect(lab.kube.writes).toHaveLength(length)
+  })
+
+  it.each([
+    ['HypervisorUnreachable', 'Reconciling', undefined, 'Reachable'],
+    ['CredentialsInvalid', 'Stalled', 60_000, 'CredentialsValid'],
+    ['CertificateInvalid', 'Stalled', 60_000, 'Reachable'],
+  ] as const)('%s is told and tried again', async (code, companion, retryAfter, type) => {
+    refusal = new BerthError(code, 'no')
+    await expect(pass()).rejects.toMatchObject({ code, retryAfter })
+    expect(readyOf(hypervisor())).toBe(`False ${code}`)
+    expect(conditionTypes(hypervisor())).toContain(companion)
+    expect(hypervisor().status?.conditions?.find((condition) => condition.type === type)?.status).toBe('False')
+  })
+
+  it('that is lost leaves what was known, offline, with the time of the last contact', async () => {
+    await pass()
+    lab.clock.jump(3_600_000)
+    lab.host.before = (method) => {
+      if (method === 'refresh') throw new BerthError('CallTimedOut', 'no answer')
+    }
+    await expect(pass()).rejects.toMatchObject({ code: 'CallTimedOut' })
+    expect(hypervisor().status).toMatchObject({ hosts: [{ state: 'Offline' }], lastSeenTime: '2026-01-01T01:00:00Z' })
+  })
+
+  it('with a host of another id is refused', async () => {
+    await pass()
+    lab.registry.remove('kvm1')
+    lab.host.information = { ...lab.host.information, id: 'another' }
+    const again = new HypervisorReconciler({
+      ...lab.dependencies,
+      connections: new Connections(
+        async () => lab.host.connect(),
+        lab.registry,
+        { machine() {}, gap() {} },
+        pino({ level: 'silent' }),
+      ),
+    })
+    await expect(lab.pass(again, 'kvm1')).rejects.toMatchObject({ code: 'DifferentHost' })
+    expect(hypervisor().status?.id).not.toBe('another')
+  })
+})
+
+describe('slots', () => {
+  const set = { name: 'small', count: 2, resources: { cpus: 1, memory: '1Gi' } }
+
+  it('are made as declared, each once, also while the watch lags', async () => {
+    declare({ slots: [set] })
+    lab.informers.slots.hold()
+    await pass()
+    await pass()
+    expect(lab.kube.writes.filter(({ verb }) => verb === 'apply')).toHaveLength(2)
+    lab.informers.slots.release()
+    expect(slotNames()).toEqual(['kvm1-small-0', 'kvm1-small-1'])
+    expect(slotsReady()).toMatchObject({ status: 'True' })
+  })
+
+  it('follow a change, and go when they are too many', async () => {
+    declare({ slots: [set] })
+    await pass()
+    declare({ slots: [{ ...set, count: 1, resources: { cpus: 2, memory: '2Gi' } }] })
+    await pass()
+    expect(slotNames()).toEqual(['kvm1-small-0'])
+    expect(lab.slot('kvm1-small-0').spec).toMatchObject({ cpus: 2, memory: '2Gi' })
+  })
+
+  it('that are held stay, and that is told', async () => {
+    declare({ slots: [set] })
+    await pass()
+    const consumerRef = { uid: 'u', name: 'web', namespace: 'team', since: '2026-01-01T00:00:00Z' }
+    lab.kube.change(slots, { name: 'kvm1-small-1' }, (slot) =>
+      Object.assign(slot, { status: { phase: 'Bound', consumerRef } }),
+    )
+    declare({ slots: [{ ...set, count: 0 }] })
+    await pass()
+    expect(slotNames()).toEqual(['kvm1-small-1'])
+    expect(slotsReady()).toMatchObject({ reason: 'ShrinkPending' })
+    expect(readyOf(hypervisor())).toBe('True Available')
+  })
+
+  it('a claim that comes in between keeps its slot', async () => {
+    declare({ slots: [set] })
+    await pass()
+    declare({ slots: [] })
+    lab.informers.slots.hold()
+    lab.kube.change(slots, { name: 'kvm1-small-0' }, (slot) =>
+      Object.assign(slot, {
+        status: { phase: 'Bound', consumerRef: { uid: 'u', name: 'w', namespace: 't', since: '' } },
+      }),
+    )
+    await expect(pass()).rejects.toMatchObject({ class: 'Conflict' })
+    expect(lab.slot('kvm1-small-0').status?.phase).toBe('Bound')
+  })
+
+  it.each<[string, object, () => void, string, string]>([
+    [
+      'more than the host has memory for',
+      { ...set, resources: { cpus: 1, memory: `${64 * GiB}` } },
+      () => {},
+      'OverCapacity',
+      'True Available',
+    ],
+    [
+      'of a size that is not there',
+      { name: 'small', count: 1, size: 'none' },
+      () => {},
+      'SizeNotFound',
+      'False SizeNotFound',
+    ],
+    [
+      'of a name that is taken',
+      set,
+      () => lab.kube.put(aSlot('kvm1-small-0')),
+      'SlotNamesTaken',
+      'False SlotNamesTaken',
+    ],
+  ])('%s are told', async (_, declared, arrange, reason, ready) => {
+    arrange()
+    declare({ slots: [declared] })
+    await pass()
+    expect(slotsReady()).toMatchObject({ reason })
+    expect(readyOf(hypervisor())).toBe(ready)
+  })
+
+  it('of a size that vanished stay', async () => {
+    lab.kube.put(aSize())
+    declare({ slots: [{ name: 'small', count: 1, size: 'small' }] })
+    await pass()
+    for (const { metadata } of lab.informers.sizes.list())
+      lab.kube.remove({ apiVersion: '', kind: 'VirtualMachineSize', plural: '', namespaced: false }, metadata)
+    await pass()
+    expect(slotNames()).toEqual(['kvm1-small-0'])
+  })
+})
+
+describe('deletion', () => {
+  it('waits for whom needs it, names them, and touches nothing on the host', async () => {
+    await pass()
+    lab.kube.put({ ...aMachine(), status: { hypervisor: 'kvm1' } } as never)
+    lab.kube.markDeleted(hypervisors, { name: 'kvm1' })
+    await pass()
+    expect(readyOf(hypervisor())).toBe('False InUse')
+    expect(hypervisor().status?.conditions?.[0]?.message).toContain('VirtualMachine team/web')
+    expect(lab.registry.get('kvm1').connected).toBe(true)
+  })
+
+  it('lets go of the session and the object', async () => {
+    await pass()
+    lab.kube.markDeleted(hypervisors, { name: 'kvm1' })
+    await pass()
+    expect(lab.kube.peek(hypervisors, { name: 'kvm1' })).toBeUndefined()
+    expect(lab.registry.get('kvm1').connected).toBe(false)
+    expect(lab.host.calls).toEqual([])
+  })
+})

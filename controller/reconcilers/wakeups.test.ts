@@ -1,0 +1,131 @@
+import type { ImageService } from '@berth/images'
+import { beforeEach, describe, expect, it } from '@jest/globals'
+import { hypervisors, slots, type VirtualMachine, virtualMachines } from '../api/index.ts'
+import { aHypervisor, aMachine, aNetwork, anImage, aPool, aSize, aSlot, condition, Lab } from './testing/lab.ts'
+import { type Queues, Wakeups } from './wakeups.ts'
+
+let lab: Lab
+let wakeups: Wakeups
+let woken: Set<string>
+let tellImage: (id: string) => void
+
+beforeEach(() => {
+  lab = new Lab().furnish('s1')
+  woken = new Set()
+  const service = {
+    onChange(listener: (id: string) => void) {
+      tellImage = listener
+      return () => true
+    },
+  }
+  wakeups = new Wakeups(lab.informers, lab.caches, lab.registry, service as unknown as ImageService)
+  const enqueue = (queue: string) => (key: string) => void woken.add(`${queue} ${key}`)
+  const names = ['virtualMachine', 'slot', 'hypervisor', 'storagePool', 'network', 'image', 'clusterImage']
+  wakeups.wire(Object.fromEntries(names.map((name) => [name, enqueue(name)])) as unknown as Queues)
+})
+
+const held = (name: string, status: object = {}) =>
+  lab.kube.put({ ...aMachine(name), status: { slot: 's1', hypervisor: 'kvm1', ...status } } as VirtualMachine)
+const after = (change: () => void): string[] => {
+  woken.clear()
+  change()
+  return [...woken].toSorted()
+}
+
+describe('a change wakes what may depend on it', () => {
+  it('a slot: its hypervisor, its machine before and after, and who waits when it is free', () => {
+    held('web')
+    lab.kube.put(aMachine('waits'))
+    lab.kube.put(aMachine('off', { powerState: 'Stopped' }))
+    const consumerRef = { uid: 'u', namespace: 'team', name: 'web', since: '' }
+    const taken = after(() => lab.kube.put(aSlot('s1', {}, { phase: 'Releasing', consumerRef })))
+    expect(taken).toEqual(['hypervisor kvm1', 'slot s1', 'virtualMachine team/web'])
+    const free = after(() => lab.kube.put(aSlot('s1')))
+    expect(free).toEqual(['hypervisor kvm1', 'slot s1', 'virtualMachine team/waits', 'virtualMachine team/web'])
+  })
+
+  it('a machine that is gone: the slot that it held, and what it kept from deletion', () => {
+    const vm = held('web', { disks: [{ name: 'root', storagePool: 'default' }] })
+    lab.kube.change(slots, { name: 's1' }, (slot) =>
+      Object.assign(slot, {
+        status: { phase: 'Bound', consumerRef: { uid: vm.metadata.uid, namespace: 'team', name: 'web', since: '' } },
+      }),
+    )
+    const gone = after(() => lab.kube.remove(virtualMachines, { namespace: 'team', name: 'web' }))
+    expect(gone).toEqual(expect.arrayContaining(['slot s1', 'hypervisor kvm1', 'storagePool default']))
+  })
+
+  it('a machine that waited in front and is gone: who waits behind it', () => {
+    lab.kube.put(aMachine('first'))
+    lab.kube.put(aMachine('second'))
+    const gone = after(() => lab.kube.remove(virtualMachines, { namespace: 'team', name: 'first' }))
+    expect(gone).toContain('virtualMachine team/second')
+    lab.kube.put(aMachine('first'))
+    const stopped = after(() => lab.kube.put(aMachine('first', { powerState: 'Stopped' })))
+    expect(stopped).toContain('virtualMachine team/second')
+  })
+
+  it('a hypervisor: all that is on it; but not when only its counts moved', () => {
+    held('web')
+    const away = { conditions: [condition('Reachable', 'False')] }
+    const changed = after(() => lab.kube.put({ ...aHypervisor(), status: away } as never))
+    expect(changed).toEqual([
+      'hypervisor kvm1',
+      'network lan',
+      'slot s1',
+      'storagePool default',
+      'virtualMachine team/web',
+    ])
+    const counted = after(() =>
+      lab.kube.change(hypervisors, { name: 'kvm1' }, (object) =>
+        Object.assign(object, { status: { ...away, slots: { total: 1, free: 1, bound: 0 } } }),
+      ),
+    )
+    expect(counted).toEqual(['hypervisor kvm1'])
+  })
+
+  it.each<[string, () => void, string[]]>([
+    ['a storage pool', () => lab.kube.put(aPool('fast')), ['storagePool fast', 'virtualMachine team/waits']],
+    ['a network', () => lab.kube.put(aNetwork('dmz')), ['network dmz', 'virtualMachine team/waits']],
+    ['a size', () => lab.kube.put(aSize('huge')), ['hypervisor kvm1', 'virtualMachine team/waits']],
+    [
+      'an image',
+      () => lab.kube.put(anImage('debian', { status: { state: 'Failed' } })),
+      ['clusterImage debian', 'virtualMachine team/waits'],
+    ],
+  ])('%s: who waits', (_, change, expected) => {
+    lab.kube.put(aMachine('waits'))
+    expect(after(change)).toEqual(expect.arrayContaining(expected))
+  })
+})
+
+describe('a hypervisor tells', () => {
+  it('of a machine: its object', () => {
+    const { uid } = held('web').metadata
+    expect(after(() => wakeups.machine('kvm1', { type: 'Machine', id: uid, detail: '' }))).toEqual([
+      'virtualMachine team/web',
+    ])
+  })
+
+  it('of one that is not ours: the slots, which it may occupy', () => {
+    expect(after(() => wakeups.machine('kvm1', { type: 'Machine', id: 'x', detail: '' }))).toEqual(['slot s1'])
+  })
+
+  it('that something was lost: everything there', () => {
+    held('web')
+    expect(after(() => wakeups.gap('kvm1'))).toEqual(
+      expect.arrayContaining(['hypervisor kvm1', 'slot s1', 'virtualMachine team/web', 'storagePool default']),
+    )
+  })
+
+  it('by being lost, or found again', () => {
+    held('web')
+    expect(after(() => lab.disconnect())).toEqual(expect.arrayContaining(['virtualMachine team/web', 'slot s1']))
+    expect(after(() => lab.connect())).toEqual(expect.arrayContaining(['virtualMachine team/web', 'slot s1']))
+  })
+})
+
+it('the image service tells by uid: its image', () => {
+  const { uid } = lab.kube.put(anImage('debian')).metadata
+  expect(after(() => tellImage(uid))).toEqual(['clusterImage debian'])
+})
