@@ -6,7 +6,7 @@ import { createImageService, lazyImageService } from '@berth/images'
 import * as api from './api/index.ts'
 import { type Config, ConfigError, HelpRequested, loadConfig } from './config/index.ts'
 import { libvirtDriver } from './drivers/libvirt/index.ts'
-import { BerthError } from './errors/index.ts'
+import { BerthError, isBerthError } from './errors/index.ts'
 import { HypervisorMetrics } from './hypervisor/metrics.ts'
 import { type Guard, guarded, limited, observed } from './hypervisor/wrap.ts'
 import * as kube from './kube/index.ts'
@@ -93,8 +93,7 @@ async function run(config: Config, log: ReturnType<typeof runtime.createLogger>,
     informers: Object.values(informers),
     controllers: Object.values(controllers),
     term,
-    inheritedUIDs: async (aborted) =>
-      (await client.list(api.virtualMachines, { signal: aborted })).items.map(({ metadata }) => metadata.uid),
+    inheritedUIDs: (aborted) => inheritedUIDs(client, aborted),
     flush: async () => {
       await tasks.stop()
       await recorder.flush(5_000)
@@ -106,13 +105,27 @@ async function run(config: Config, log: ReturnType<typeof runtime.createLogger>,
     registry: metrics.registry,
     ready: () => manager.notReady(),
   })
-  log.info({ port: await health.start(), identity }, 'health, readiness and metrics are served')
-  try {
-    await manager.run(signal)
-  } finally {
+  const close = async () => {
     await Promise.allSettled([reconcilers.close(), service.close(), health.stop()])
     await transport.close()
   }
+  log.info({ port: await health.start(), identity }, 'health, readiness and metrics are served')
+  try {
+    await manager.run(signal)
+  } catch (error) {
+    // Another may lead by now: nothing is tidied up, the process ends at once.
+    if (!isBerthError(error, 'NotLeader')) await close()
+    throw error
+  }
+  await close()
+}
+
+/** Machines that are there, and machines that slots still name, though their objects may be gone. */
+async function inheritedUIDs(client: kube.KubeClient, signal: AbortSignal): Promise<string[]> {
+  const machines = await client.list(api.virtualMachines, { signal })
+  const slots = await client.list(api.slots, { signal })
+  const consumers = slots.items.flatMap(({ status }) => (status?.consumerRef ? [status.consumerRef.uid] : []))
+  return [...machines.items.map(({ metadata }) => metadata.uid), ...consumers]
 }
 
 /** Election has connections of its own, so that a busy process still renews. */
