@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
-import { slots, virtualMachines } from '../../api/index.ts'
+import { slots, type VirtualMachine, virtualMachines } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
 import { volumeNames } from '../../hypervisor/port.ts'
+import type { ReadObject } from '../../kube/port.ts'
 import { aMachine, aSlot, conditionTypes, Lab, readyOf } from '../testing/lab.ts'
 import { VirtualMachineReconciler } from './reconciler.ts'
 
@@ -352,6 +353,14 @@ describe('what goes wrong', () => {
     lab.informers.virtualMachines.release()
     expect(await lab.pass(reconciler, key)).toEqual({})
     expect(lab.caches.virtualMachines.list()).toEqual([])
+  })
+
+  it('forgets what it wrote itself, where no watch will ever tell that it is gone', async () => {
+    const metadata = { finalizers: ['berth.dev/cleanup'], deletionTimestamp: '2026-01-01T00:00:00Z' }
+    const gone = aMachine('gone', {}, { ...metadata, uid: 'u', resourceVersion: '999999' })
+    lab.dependencies.noteVirtualMachine(gone as ReadObject<VirtualMachine>)
+    await lab.pass(reconciler, 'team/gone')
+    expect(lab.caches.virtualMachines.get('team/gone')).toBeUndefined()
   })
 
   it('tells what vanished, and makes nothing anew', async () => {
