@@ -150,7 +150,12 @@ async function demo(options: DemoArguments, interrupted: AbortSignal): Promise<v
 
 /** The demonstration's controller would work on what is there, and its names could be taken. */
 async function requireUnused(cluster: Cluster): Promise<void> {
-  const there = await cluster.kubectl(['get', 'berth', '--all-namespaces', '--output=name'])
+  const there = await cluster.kubectl([
+    'get',
+    'hypervisors.berth.dev,virtualmachines.berth.dev',
+    '--all-namespaces',
+    '--output=name',
+  ])
   if (there.trim() !== '') {
     throw new Error(
       `that cluster is in use by Berth (${there.trim().split('\n').slice(0, 3).join(', ')} …): name an empty one`,
