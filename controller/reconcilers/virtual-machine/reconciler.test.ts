@@ -52,6 +52,26 @@ describe('from nothing to running', () => {
     expect([lab.kube.writes.length, lab.kube.reads, lab.host.calls.length]).toEqual([writes, reads, calls])
   })
 
+  it('tells why it waits for a slot at most every 30 s, however often slots change; a new reason at once', async () => {
+    lab = new Lab().furnish('s1')
+    reconciler = new VirtualMachineReconciler(lab.dependencies)
+    lab.kube.put(aMachine('web', { placement: { slotSelector: { matchLabels: { no: 'such' } } } }))
+    await settle()
+    expect(readyOf(lab.machine())).toBe('False NoHypervisorFits')
+    const writes = lab.kube.writes.length
+    lab.kube.put(aSlot('s7'))
+    await lab.pass(reconciler, key)
+    lab.kube.put(aSlot('s8'))
+    await lab.pass(reconciler, key)
+    expect(lab.kube.writes.length).toBe(writes)
+    lab.clock.stall(31_000)
+    await lab.pass(reconciler, key)
+    expect(lab.machine().status?.slotRejections).toEqual([expect.objectContaining({ reason: 'Selector', count: 3 })])
+    lab.kube.change(virtualMachines, web, (vm) => Object.assign(vm.spec, { placement: {} }))
+    await settle()
+    expect(readyOf(lab.machine())).toBe('True Running')
+  })
+
   it('looks for an address ever less often, tells it, and stops looking', async () => {
     const id = await bringUp()
     const first = await lab.pass(reconciler, key)

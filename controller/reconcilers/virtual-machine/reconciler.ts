@@ -1,7 +1,6 @@
 import jsonPatch from 'fast-json-patch'
 import { virtualMachines } from '../../api/index.ts'
 import { type BerthError, toBerthError } from '../../errors/index.ts'
-
 import { sameStatus } from '../../runtime/conditions.ts'
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import { retried } from '../shared/retried.ts'
@@ -13,9 +12,11 @@ import { fromCache, isPaused, observe, readLive } from './observe.ts'
 import { plan } from './plan.ts'
 import { statusOf } from './status.ts'
 import type { View } from './view.ts'
+import { SlotWaits } from './waiting.ts'
 
 /** What no watch tells is looked for so often while something waits for it. */
 const lookAgainAfter = 60_000
+
 /**
  * Brings one machine to what its object declares, a step a pass.
  *
@@ -27,6 +28,7 @@ export class VirtualMachineReconciler implements Reconciler {
   readonly name = 'virtualmachine'
   readonly #dependencies: Dependencies
   readonly #shutdowns = new ShutdownRequests()
+  readonly #waits = new SlotWaits()
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies
@@ -81,7 +83,7 @@ export class VirtualMachineReconciler implements Reconciler {
     if (!problem && (step.do === 'Claim' || step.do === 'Start')) return
     const { client, clock, noteVirtualMachine } = this.#dependencies
     const status = statusOf(view, step, problem, new Date(clock.now()).toISOString())
-    if (sameStatus(view.vm.status, status)) return
+    if (sameStatus(view.vm.status, status) || !this.#waits.isDue(view, problem, clock.monotonic())) return
     log.debug({ changes: jsonPatch.compare(view.vm.status ?? {}, status) }, 'status')
     noteVirtualMachine(await client.applyStatus(virtualMachines, view.vm, status, { signal }))
   }
