@@ -58,6 +58,11 @@ export const errorTable = {
     'Administrator',
     'The address answers with another id than before. Nothing is done there: restore the address, or make a new Hypervisor.',
   ),
+  AlreadyManaged: entry(
+    'Terminal',
+    'Administrator',
+    'Another Hypervisor object is the same host: delete one of the two.',
+  ),
   SecretNotFound: entry('Waiting', 'Owner', 'A Secret that is named does not exist yet.'),
   SecretKeyMissing: entry('Waiting', 'Owner', 'A Secret lacks a key that is needed.'),
   FileNotFound: entry('Waiting', 'Administrator', 'The file or folder that spec.credentials.file names is not there.'),

@@ -2,7 +2,7 @@
 import type { ImageService } from '@berth/images'
 import type { Image, Slot, VirtualMachine } from '../api/index.ts'
 import type { HostRegistry } from '../hypervisor/hosts.ts'
-import type { HypervisorEvent } from '../hypervisor/port.ts'
+import type { HypervisorEvent, InventoryEntry } from '../hypervisor/port.ts'
 import { type KubeObject, keyOf, type ReadObject } from '../kube/port.ts'
 import type { Enqueue } from '../runtime/port.ts'
 import type { ConnectionListener } from './hypervisor/connections.ts'
@@ -102,6 +102,15 @@ export class Wakeups implements ConnectionListener {
     if (machines.length === 0) this.#slotsOn(hypervisor)
   }
 
+  /** What a listing shows otherwise than the machines' statuses: an event was lost, or its answer is old. */
+  inventory(hypervisor: string, entries: readonly InventoryEntry[]): void {
+    const seen = new Map(entries.map(({ tag, power }) => [tag?.instanceID, power]))
+    for (const vm of this.#caches.virtualMachines.byIndex('hypervisor', hypervisor)) {
+      const power = seen.get(vm.status?.instanceID ?? vm.metadata.uid) ?? 'Stopped'
+      if (vm.status?.powerState !== power) this.queues.virtualMachine(keyOf(vm))
+    }
+  }
+
   gap(hypervisor: string): void {
     this.queues.hypervisor(hypervisor)
     this.#onHypervisor(hypervisor)
@@ -156,7 +165,9 @@ export class Wakeups implements ConnectionListener {
       ...virtualMachines.byIndex('imageName', name),
       ...virtualMachines.byIndex('imageUID', metadata.uid),
     ]) {
-      this.queues.virtualMachine(keyOf(vm))
+      // Progress of a placing is nothing to a machine that has its disk.
+      const made = vm.status?.disks?.some(({ state }) => state === 'Ready') ?? false
+      if (!made) this.queues.virtualMachine(keyOf(vm))
     }
   }
 

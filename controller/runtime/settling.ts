@@ -40,8 +40,9 @@ export class Settling {
   /** The call ended without an answer: its effect is unknown. */
   unresolved(instanceID: string): void {
     const calls = this.#calls.get(instanceID) ?? { inFlight: [], unresolved: undefined }
-    const sent = calls.inFlight.pop() ?? this.#clock.monotonic()
-    calls.unresolved = Math.max(sent, calls.unresolved ?? sent)
+    calls.inFlight.pop()
+    // From now, not from when it began: it may have waited for its turn, or be one of many that a step sends.
+    calls.unresolved = this.#clock.monotonic()
     this.#calls.set(instanceID, calls)
   }
 

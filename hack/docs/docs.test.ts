@@ -108,6 +108,7 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     CreateDisk: { do: 'CreateDisk' },
     Define: { do: 'Define', ...named },
     Start: { do: 'Start' },
+    AwaitRestart: { do: 'AwaitRestart' },
     MarkRunning: { do: 'MarkRunning' },
     MarkHalted: { do: 'MarkHalted' },
     Drain: { do: 'Drain', ...named },

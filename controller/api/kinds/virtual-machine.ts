@@ -280,6 +280,7 @@ const status = object(
     slot: optional(text('Slot that it holds.', { max: 63 })),
     hypervisor: optional(text('Hypervisor.', { max: 63 })),
     host: optional(text('Host.', { max: 253 })),
+    hostID: optional(text('UUID of that host: nothing is done on another one under its name.', { max: 36 })),
     hypervisorID: optional(text('UUID of the machine on the hypervisor.', { max: 64 })),
     instanceID: optional(
       text("Identity in force: the uid. Domain UUID, names of volumes and cloud-init's instance-id derive from it.", {

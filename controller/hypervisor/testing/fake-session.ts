@@ -317,7 +317,7 @@ export class FakeSession implements Session {
 export const fakeSpec = (instanceID: string, changes: Partial<Tag> = {}): MachineSpec => ({
   tag: {
     schema: 1,
-    cluster: 'cluster',
+    cluster: 'cluster-uid',
     namespace: 'team',
     name: 'web',
     uid: instanceID,

@@ -32,6 +32,7 @@ beforeEach(() => {
   const listener = {
     machine: (name: string, { id }: { id: string }) => void told.push(`${name} machine ${id}`),
     gap: (name: string) => void told.push(`${name} gap`),
+    inventory: (name: string) => void told.push(`${name} inventory`),
   }
   connections = new Connections(connect, registry, listener, pino({ level: 'silent' }))
 })
@@ -85,6 +86,19 @@ describe('one session a hypervisor', () => {
     expect(opened[0]?.ended).toBe(true)
     expect(registry.names()).toEqual([])
   })
+})
+
+it('whose events end while it lives is replaced: it would be deaf', async () => {
+  const { connect } = host
+  host.connect = () => {
+    const session = connect.call(host)
+    session.events = async function* () {}
+    return session
+  }
+  await ensure()
+  await turn()
+  expect(opened[0]?.ended).toBe(true)
+  expect(registry.get('kvm1').connected).toBe(false)
 })
 
 describe('what answers', () => {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
 import { BerthError } from '../../errors/index.ts'
 import type { HostRegistry } from '../../hypervisor/hosts.ts'
-import type { ConnectTarget, HypervisorEvent, Session } from '../../hypervisor/port.ts'
+import type { ConnectTarget, HypervisorEvent, InventoryEntry, Session } from '../../hypervisor/port.ts'
 
 /** Opens a session with all that Berth wraps around it: the leader's guard, the host's limits, metrics. */
 export type Connect = (
@@ -22,6 +22,8 @@ interface Connection {
 export interface ConnectionListener {
   /** Something happened to a machine; look again. */
   machine(hypervisor: string, event: Extract<HypervisorEvent, { type: 'Machine' }>): void
+  /** What is there now, by a listing of its own. */
+  inventory(hypervisor: string, entries: readonly InventoryEntry[]): void
   /** Events may have been lost: look at everything there again. */
   gap(hypervisor: string): void
 }
@@ -77,6 +79,11 @@ export class Connections {
     }
   }
 
+  /** Hands on a listing that was made for another reason. */
+  tell(name: string, entries: readonly InventoryEntry[]): void {
+    this.#listener.inventory(name, entries)
+  }
+
   /** Closes the session and forgets the hypervisor's name. */
   async forget(name: string): Promise<void> {
     await this.close(name)
@@ -117,6 +124,8 @@ export class Connections {
       // The session's `closed` tells the same; what is left to do is to look at everything again once it is back.
       if (!abort.signal.aborted) this.#log.info({ hypervisor: name, reason: String(error) }, 'events ended')
     }
+    // Without events it would be deaf: a new session lists everything anew.
+    if (!abort.signal.aborted) await session.close().catch(() => undefined)
   }
 
   #lost(name: string, connection: Connection, error: Error | undefined): void {

@@ -9,6 +9,7 @@ import { HypervisorReconciler } from './reconciler.ts'
 let lab: Lab
 let reconciler: HypervisorReconciler
 let refusal: BerthError | undefined
+let connections: Connections
 
 beforeEach(() => {
   lab = new Lab()
@@ -17,8 +18,8 @@ beforeEach(() => {
     if (refusal) throw refusal
     return lab.host.connect()
   }
-  const listener = { machine: () => {}, gap: () => {} }
-  const connections = new Connections(connect, lab.registry, listener, pino({ level: 'silent' }))
+  const listener = { machine: () => {}, gap: () => {}, inventory: () => {} }
+  connections = new Connections(connect, lab.registry, listener, pino({ level: 'silent' }))
   reconciler = new HypervisorReconciler({ ...lab.dependencies, connections })
   lab.kube.put({ ...aHypervisor(), status: undefined } as never)
 })
@@ -39,6 +40,18 @@ const slotNames = () =>
 const slotsReady = () => hypervisor().status?.conditions?.find(({ type }) => type === 'SlotsReady')
 
 describe('contact', () => {
+  it('with a host that an elder object has already is refused: its room would count twice', async () => {
+    await pass()
+    const elder = {
+      ...aHypervisor(),
+      metadata: { ...aHypervisor().metadata, name: 'elder', creationTimestamp: '2020-01-01T00:00:00Z' },
+    }
+    lab.kube.put({ ...elder, status: { id: lab.host.information.id } } as never)
+    await expect(lab.pass(reconciler, 'kvm1')).rejects.toMatchObject({ code: 'AlreadyManaged' })
+    expect(readyOf(hypervisor())).toBe('False AlreadyManaged')
+    expect(lab.registry.get('kvm1').connected).toBe(false)
+  })
+
   it('tells what is there, and is quiet then', async () => {
     lab.host.foreign.set('x', 'not ours')
     await pass()
@@ -86,7 +99,7 @@ describe('contact', () => {
       connections: new Connections(
         async () => lab.host.connect(),
         lab.registry,
-        { machine() {}, gap() {} },
+        { machine() {}, gap() {}, inventory() {} },
         pino({ level: 'silent' }),
       ),
     })
@@ -195,6 +208,16 @@ describe('deletion', () => {
     await pass()
     expect(readyOf(hypervisor())).toBe('False InUse')
     expect(hypervisor().status?.conditions?.[0]?.message).toContain('VirtualMachine team/web')
+    expect(lab.registry.get('kvm1').connected).toBe(true)
+  })
+
+  it('connects while it waits: its machines can only be removed over a connection', async () => {
+    await pass()
+    lab.kube.put({ ...aMachine(), status: { hypervisor: 'kvm1' } } as never)
+    lab.kube.markDeleted(hypervisors, { name: 'kvm1' })
+    await connections.close('kvm1')
+    expect(lab.registry.get('kvm1').connected).toBe(false)
+    await pass()
     expect(lab.registry.get('kvm1').connected).toBe(true)
   })
 

@@ -90,11 +90,31 @@ export class HypervisorReconciler implements Reconciler {
         hypervisor.status?.id,
         signal,
       )
-      return { sight: { information: await session.refresh({ signal }), inventory: await session.list({ signal }) } }
+      await this.#requireSole(hypervisor, session.information.id)
+      const sight = { information: await session.refresh({ signal }), inventory: await session.list({ signal }) }
+      connections.tell(hypervisor.metadata.name, sight.inventory)
+      return { sight }
     } catch (error) {
       const failure = toBerthError(error)
       return { sight: { problem: { code: failure.code, message: failure.message } }, failure }
     }
+  }
+
+  /** Two objects for one host would count its room twice, and write the same images at once: the elder has it. */
+  async #requireSole({ metadata }: ReadObject<Hypervisor>, id: string): Promise<void> {
+    const age = (other: ReadObject<Hypervisor>['metadata']) => `${other.creationTimestamp} ${other.name}`
+    const elder = this.#dependencies.caches.hypervisors
+      .list()
+      .find(
+        (other) =>
+          other.metadata.name !== metadata.name && other.status?.id === id && age(other.metadata) < age(metadata),
+      )
+    if (!elder) return
+    await this.#dependencies.connections.forget(metadata.name)
+    throw new BerthError(
+      'AlreadyManaged',
+      `spec.libvirt.uri: Hypervisor ${elder.metadata.name} is the same host: delete one of the two`,
+    )
   }
 
   #planSlots(hypervisor: ReadObject<Hypervisor>, { information }: Sight): SlotPlan {
@@ -124,7 +144,7 @@ export class HypervisorReconciler implements Reconciler {
   }
 
   async #delete(hypervisor: ReadObject<Hypervisor>, signal: AbortSignal): Promise<Result> {
-    const { client, connections, registry } = this.#dependencies
+    const { client, connections } = this.#dependencies
     const { name } = hypervisor.metadata
     const users = this.#users(name)
     if (users.length === 0) {
@@ -133,8 +153,8 @@ export class HypervisorReconciler implements Reconciler {
       return {}
     }
     const message = `${users.length} need it: ${users.slice(0, 10).join(', ')}`
-    const state = registry.get(name)
-    const sight: Sight = state.connected ? { information: state.session.information } : { problem: state }
+    // Its machines can only be stopped and removed over a connection.
+    const { sight } = await this.#look(hypervisor, signal)
     await this.#write(hypervisor, sight, this.#planSlots(hypervisor, sight), isFalse('Ready', 'InUse', message), signal)
     return { requeueAfter: 30_000 }
   }

@@ -4,7 +4,7 @@ import type { StoragePool } from '../../api/index.ts'
 import { BerthError, toBerthError } from '../../errors/index.ts'
 import type { Hosts } from '../../hypervisor/hosts.ts'
 import type { ImageContent, Session } from '../../hypervisor/port.ts'
-import type { Tasks } from '../../runtime/port.ts'
+import type { Clock, Tasks } from '../../runtime/port.ts'
 import type { Caches } from '../shared/caches.ts'
 import type { AnyImage } from './kinds.ts'
 
@@ -17,7 +17,11 @@ export interface Placing {
   readonly problem?: BerthError
 }
 
+/** After a failure, ms: a pool that is full or a host that resets is not asked without pause. */
+const retryAfter = 30_000
+
 export interface PlacingDependencies {
+  readonly clock: Clock
   readonly caches: Caches
   readonly hosts: Hosts
   readonly tasks: Tasks
@@ -65,6 +69,9 @@ export async function place(
   const name = taskName(pool, content.digest)
   const task = tasks.state(name)
   if (task?.state === 'Running') return { ...base, state: 'Placing', percent: percentOf(task.done, task.total) }
+  if (waiting && task?.state === 'Failed' && dependencies.clock.now() - task.at < retryAfter) {
+    return { ...base, state: 'Failed', problem: toBerthError(task.error) }
+  }
   // Half a placing stays known, so that it is removed with the image.
   if (!waiting) return { ...base, state: 'Failed' }
   try {

@@ -141,7 +141,11 @@ describe('placing', () => {
     source = async function* () {
       yield content
     }
+    // Not at once: what fails for good would be asked without pause.
     await lab.clock.advance(0)
+    await pass()
+    expect(placements()).toMatchObject([{ state: 'Failed' }])
+    await lab.clock.advance(31_000)
     await pass()
     await lab.clock.advance(0)
     await pass()

@@ -44,8 +44,9 @@ export class ImageReconciler implements Reconciler {
     const state = await this.#fetch(image)
     const placings = await this.#place(image, state, signal)
     await this.#write(image, state, placings, signal)
-    const waiting = placings.some(({ problem }) => problem !== undefined)
-    return waiting ? { requeueAfter: 10_000 } : {}
+    if (placings.some(({ problem }) => problem !== undefined)) return { requeueAfter: 10_000 }
+    // Another image of the same content may be the one that is told of the progress.
+    return placings.some(({ state: placed }) => placed === 'Placing') ? { requeueAfter: 5_000 } : {}
   }
 
   #fetch({ metadata, spec }: ReadObject<AnyImage>): Promise<ImageState> {

@@ -19,9 +19,9 @@ const claimedBy = (uid: string, phase = 'Bound', name = 'web') => ({
   phase,
   consumerRef: { uid, name, namespace: 'team', since: '2026-01-01T00:00:00Z' },
 })
-const runs = (id: string, slot = 's1', power: 'Running' | 'Stopped' = 'Running') =>
+const runs = (id: string, slot = 's1', power: 'Running' | 'Stopped' = 'Running', cluster = 'cluster-uid') =>
   lab.host.machines.set(id, {
-    spec: fakeSpec(id, { slot }),
+    spec: fakeSpec(id, { slot, cluster }),
     power,
     stopReason: 'Unknown',
     parked: false,
@@ -52,6 +52,7 @@ describe('whether it can be claimed', () => {
       'False HypervisorUnreachable',
     ],
     ['what runs there is not its own', () => runs('other'), 'Unavailable', 'False ForeignMachine'],
+    ['what runs there is of another cluster', () => runs('other', 's1', 'Running', 'theirs'), 'Free', 'True Available'],
     ['what bears its tag is off', () => runs('other', 's1', 'Stopped'), 'Free', 'True Available'],
     ['what runs there bears another tag', () => runs('other', 's9'), 'Free', 'True Available'],
   ])('%s', async (_, arrange, phase, ready) => {

@@ -11,6 +11,8 @@ import { planSlot, type SlotFacts } from './plan.ts'
 export interface SlotDependencies extends OrphanDependencies {
   readonly inventories: Inventories
   readonly clock: Clock
+  /** Whose tags count: another cluster's slots may bear the same names. */
+  readonly cluster: string
 }
 
 /** What occupies a slot without a claim is looked at again so often, in ms. */
@@ -58,7 +60,7 @@ export class SlotReconciler implements Reconciler {
   }
 
   async #observe(slot: ReadObject<Slot>, signal: AbortSignal): Promise<Omit<SlotFacts, 'abandoned'>> {
-    const { caches, inventories } = this.#dependencies
+    const { caches, inventories, cluster } = this.#dependencies
     const hypervisor = caches.hypervisors.get(slot.spec.hypervisor)
     const reachable = hypervisor !== undefined && conditionIs(hypervisor, 'Reachable', 'True')
     const list = (anew: boolean) => inventories.of(slot.spec.hypervisor, signal, { anew })
@@ -70,7 +72,8 @@ export class SlotReconciler implements Reconciler {
       entries
         .filter(
           ({ tag, power }) =>
-            tag?.slot === slot.metadata.name &&
+            tag?.cluster === cluster &&
+            tag.slot === slot.metadata.name &&
             tag.instanceID !== instanceID &&
             (power === 'Running' || power === 'Paused'),
         )

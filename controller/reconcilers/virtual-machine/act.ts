@@ -4,7 +4,7 @@ import { BerthError, isBerthError } from '../../errors/index.ts'
 import { type Session, volumeNames } from '../../hypervisor/port.ts'
 import { keyOf } from '../../kube/port.ts'
 import { conditionIs } from '../shared/conditions.ts'
-import type { Dependencies, ShutdownRequests } from './dependencies.ts'
+import type { Dependencies, Memory } from './dependencies.ts'
 import { machineSpec } from './machine.ts'
 import type { Step } from './model.ts'
 import type { View } from './view.ts'
@@ -14,7 +14,7 @@ export async function act(
   step: Step,
   view: View,
   dependencies: Dependencies,
-  shutdowns: ShutdownRequests,
+  memory: Memory,
   signal: AbortSignal,
 ): Promise<void> {
   const { client, noteVirtualMachine, clock } = dependencies
@@ -38,11 +38,12 @@ export async function act(
     case 'Define':
       return onHost((session) => define(session, step.slot, view, dependencies, signal))
     case 'Start':
+      memory.starts.started(instanceID, clock.monotonic())
       return onHost((session) => session.start(instanceID, { signal }))
     case 'Park':
       return onHost((session) => session.park(instanceID, { signal }))
     case 'ShutDown':
-      shutdowns.asked(instanceID, clock.monotonic())
+      memory.shutdowns.asked(instanceID, clock.monotonic())
       return onHost((session) => session.shutdown(instanceID, { signal }))
     case 'PowerOff':
       return onHost((session) => session.powerOff(instanceID, { signal }))
@@ -87,7 +88,10 @@ async function claim(
   if (!host.connected) throw new BerthError(host.code, host.message)
   const running = (await host.session.list({ signal })).find(
     ({ tag, power }) =>
-      tag?.slot === name && tag.instanceID !== desired.instanceID && (power === 'Running' || power === 'Paused'),
+      tag?.cluster === dependencies.cluster &&
+      tag.slot === name &&
+      tag.instanceID !== desired.instanceID &&
+      (power === 'Running' || power === 'Paused'),
   )
   if (running) {
     throw new BerthError('WaitingForSlot', `slot ${name}: the host runs ${running.hostName} under it`, {

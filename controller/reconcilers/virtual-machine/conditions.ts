@@ -164,11 +164,13 @@ function powerStateSynced(view: View, step: Step): ConditionFact {
 
 /** Coarse on purpose: each other message is a write to the API server. */
 const startingMessage = (view: View, step: Step): string =>
-  step.do === 'MarkHalted'
-    ? 'the guest shut itself down'
-    : view.desired.claims.length === 0
-      ? 'it waits for a slot'
-      : 'it is being made and started'
+  step.do === 'AwaitRestart'
+    ? 'it goes off soon after each start: the next start is delayed'
+    : step.do === 'MarkHalted'
+      ? 'the guest shut itself down'
+      : view.desired.claims.length === 0
+        ? 'it waits for a slot'
+        : 'it is being made and started'
 
 const agentConnected = (view: View): ConditionFact | undefined =>
   view.interfaces.some(({ addresses }) => addresses.some(({ source }) => source === 'Agent'))

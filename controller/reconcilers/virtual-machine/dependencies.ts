@@ -45,3 +45,36 @@ export class ShutdownRequests {
     this.#requests.delete(instanceID)
   }
 }
+
+/** Delay before the next start, ms, by how often it was started lately: at once, then 10 s, doubled up to 300 s. */
+const restartDelay = (starts: number): number => (starts < 2 ? 0 : Math.min(10_000 * 2 ** (starts - 2), 300_000))
+/** A machine that ran so long, ms, is not in a loop. */
+const forgottenAfter = 600_000
+
+/** When machines were started, by instance id: one that goes off soon after each start is started ever later. */
+export class StartAttempts {
+  readonly #attempts = new Map<string, { readonly count: number; readonly last: number }>()
+
+  started(instanceID: string, now: number): void {
+    const before = this.#attempts.get(instanceID)
+    const count = before && now - before.last < forgottenAfter ? before.count + 1 : 1
+    this.#attempts.set(instanceID, { count, last: now })
+  }
+
+  /** Milliseconds until it may be started again; 0: now. */
+  waitFor(instanceID: string, now: number): number {
+    const attempt = this.#attempts.get(instanceID)
+    return attempt ? Math.max(0, attempt.last + restartDelay(attempt.count) - now) : 0
+  }
+
+  /** It was stopped as declared, or is gone. */
+  forget(instanceID: string): void {
+    this.#attempts.delete(instanceID)
+  }
+}
+
+/** What a reconciler remembers of machines between passes; all of it may be lost without harm. */
+export interface Memory {
+  readonly shutdowns: ShutdownRequests
+  readonly starts: StartAttempts
+}

@@ -63,6 +63,8 @@ export interface Observed {
   readonly poolProblem?: Problem
   /** No call for this machine can still be on its way (the T rule). */
   readonly settled: boolean
+  /** It was started again and again: it goes off too soon after each start. */
+  readonly startDelayed: boolean
   readonly shutdown: {
     /** The guest was asked lately: give it time. */
     readonly askedLately: boolean
@@ -91,6 +93,8 @@ export type Step =
   | { readonly do: 'Wait'; readonly problem: Problem }
   /** The guest was asked to shut down, and has time left. */
   | { readonly do: 'AwaitShutdown' }
+  /** It goes off soon after each start: wait before the next. */
+  | { readonly do: 'AwaitRestart' }
   /** A call may still be on its way: wait until it cannot. */
   | { readonly do: 'AwaitSettled' }
   | { readonly do: 'Nothing' }
@@ -108,6 +112,7 @@ const cachedSteps: ReadonlySet<Step['do']> = new Set([
   'MarkHalted',
   'Wait',
   'AwaitShutdown',
+  'AwaitRestart',
   'AwaitSettled',
   'Nothing',
 ])

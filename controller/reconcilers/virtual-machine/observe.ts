@@ -5,7 +5,7 @@ import type { ReadObject } from '../../kube/port.ts'
 import { secrets } from '../../kube/resources.ts'
 import { choosePool, place } from '../../placement/index.ts'
 import { conditionIs } from '../shared/conditions.ts'
-import type { Dependencies, ShutdownRequests } from './dependencies.ts'
+import type { Dependencies, Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
 import { poolOffers, slotOffers } from './offers.ts'
@@ -44,7 +44,7 @@ export async function readLive(
 export async function observe(
   { vm, claimed }: Source,
   dependencies: Dependencies,
-  shutdowns: ShutdownRequests,
+  memory: Memory,
   signal: AbortSignal,
 ): Promise<View> {
   const { caches, hosts } = dependencies
@@ -54,10 +54,11 @@ export async function observe(
   const settleTime = callTimeoutOf(desired.hypervisor, dependencies) + dependencies.hostJobWait
   // Before the hosts are looked at: a call that arrives in between is then either seen, or still counted.
   const settled = dependencies.settling.settled(desired.instanceID, vm.metadata.uid, settleTime)
-  const observations = await observeHosts(desired, dependencies, signal)
+  const observations = await observeHosts(vm, desired, dependencies, signal)
   const secret = await readUserData(vm, desired, dependencies, signal)
   const problem = resolved.problem ?? secret.problem
   const rootPool = rootPoolOf(vm, desired, dependencies)
+  const startsIn = memory.starts.waitFor(desired.instanceID, dependencies.clock.monotonic())
   const placement = placementOf(vm, desired, resolved, problem, dependencies)
   const observed: Observed = {
     hosts: observations,
@@ -67,18 +68,20 @@ export async function observe(
     ...poolProblem(vm, observations, dependencies),
     imagePlaced: placementState(vm, dependencies)?.state === 'Ready',
     settled,
-    shutdown: shutdownFacts(vm, desired, shutdowns, dependencies),
+    startDelayed: startsIn > 0,
+    shutdown: shutdownFacts(vm, desired, memory, dependencies),
   }
   const placingPercent = placementState(vm, dependencies)?.percent
   return {
     vm,
     claimed,
+    startsIn,
     resolved,
     desired,
     observed,
     interfaces: await readInterfaces(desired, observed, dependencies, signal),
     settlesIn: dependencies.settling.waitFor(desired.instanceID, vm.metadata.uid, settleTime),
-    ...(host?.connected ? { hostName: host.session.information.hostName } : {}),
+    ...(host?.connected ? { host: host.session.information } : {}),
     ...(placingPercent === undefined ? {} : { placingPercent }),
     ...(secret.value === undefined ? {} : { userData: secret.value }),
   }
@@ -92,6 +95,7 @@ function callTimeoutOf(hypervisor: string | undefined, { caches }: Dependencies)
 
 /** The recorded host, and those of all claims: each must be seen before its slot is given back. */
 async function observeHosts(
+  { status }: VirtualMachine,
   desired: Desired,
   { hosts }: Dependencies,
   signal: AbortSignal,
@@ -102,6 +106,11 @@ async function observeHosts(
     const host = hosts.get(name)
     // Why is in the Hypervisor's own conditions, for administrators: users are not told addresses (E6).
     if (!host.connected) return [name, { reachable: false, message: `hypervisor ${name} cannot be reached` }]
+    const recorded = name === desired.hypervisor ? status?.hostID : undefined
+    if (recorded !== undefined && host.session.information.id !== recorded) {
+      const message = `hypervisor ${name} is another host than the one that the machine is on: nothing is done there`
+      return [name, { reachable: false, code: 'DifferentHost', message }]
+    }
     try {
       return [name, { reachable: true, observation: await host.session.observe(desired.instanceID, { signal }) }]
     } catch (error) {
@@ -181,13 +190,8 @@ function placementState(vm: ReadObject<VirtualMachine>, { caches }: Dependencies
   return object?.status?.placements?.find(({ storagePool, digest }) => storagePool === pool && digest === image.digest)
 }
 
-function shutdownFacts(
-  vm: VirtualMachine,
-  { instanceID }: Desired,
-  shutdowns: ShutdownRequests,
-  { clock }: Dependencies,
-) {
-  const since = shutdowns.since(instanceID, clock.monotonic())
+function shutdownFacts(vm: VirtualMachine, { instanceID }: Desired, memory: Memory, { clock }: Dependencies) {
+  const since = memory.shutdowns.since(instanceID, clock.monotonic())
   const timeout = parseDuration(vm.spec.shutdownTimeout ?? '5m')
   return {
     askedLately: since !== undefined && since.last < askAgainAfter,

@@ -71,6 +71,7 @@ const observed = (
   rootPool: 'pool',
   imagePlaced: true,
   settled: true,
+  startDelayed: false,
   shutdown: { askedLately: false, timedOut: false },
   ...more,
 })
@@ -136,6 +137,18 @@ const lines: Record<string, Line[]> = {
       desired: { ...fresh, claims: [bound] },
       observed: observed(nothing),
       step: { do: 'Record', slot: 's1', hypervisor: 'h1', pool: 'pool' },
+    },
+    {
+      reason: '4: what is recorded is pinned with it: it waits until all of it is known',
+      desired: { ...fresh, claims: [bound] },
+      observed: observed(nothing, { problem: { code: 'DependencyNotFound', message: '' } }),
+      step: 'DependencyNotFound',
+    },
+    {
+      reason: 'a machine that goes off soon after each start is not started without pause',
+      desired: running,
+      observed: observed(seen(off), { startDelayed: true }),
+      step: { do: 'AwaitRestart' },
     },
     {
       reason: '4: without a pool there is nothing to record',
@@ -486,6 +499,12 @@ const lines: Record<string, Line[]> = {
       step: { do: 'DeleteVolume', pool: 'pool', volume: root.name },
     },
     {
+      reason: '14: nor what others have put over a retained disk: an external snapshot holds what came since',
+      desired: { ...deleting, claims: [], retainedDisks: ['root'] },
+      observed: observed(seen(undefined, { volumes: [root, { ...root, name: `${root.name}.snap1` }] })),
+      step: { do: 'RemoveFinalizer' },
+    },
+    {
       reason: '14: but what is retained',
       desired: { ...deleting, claims: [], retainedDisks: ['root'] },
       observed: observed(seen(undefined, { volumes: [root, seed] })),
@@ -560,6 +579,7 @@ it('never decides a destructive step, or one that builds, on the cache', () => {
   const onCache = new Set(all.filter((step) => !needsLiveRead(step)).map(({ do: step }) => step))
   expect([...onCache].sort()).toEqual([
     'AddFinalizer',
+    'AwaitRestart',
     'AwaitSettled',
     'AwaitShutdown',
     'Claim',

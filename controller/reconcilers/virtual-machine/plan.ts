@@ -56,13 +56,18 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   if (seen?.machine) return runs(seen.machine) ? planPowerOff(desired, observed, seen.machine) : { do: 'Undefine' }
   const released = giveBackAny(desired.claims, desired, observed)
   if (released) return released
-  const retained = new Set(desired.retainedDisks.map((disk) => volumeNames.disk(desired.instanceID, disk)))
-  const volume = seen?.volumes.find(({ name }) => !retained.has(name))
+  const volume = seen?.volumes.find(({ name }) => !isRetained(name, desired))
   if (observed.poolProblem) return { do: 'Wait', problem: observed.poolProblem }
   if (volume) return { do: 'DeleteVolume', pool: volume.pool, volume: volume.name }
   // A call that is late could still make a volume or a definition, and nobody would be left to remove it.
   return observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' }
 }
+
+/** A retained disk, or what others have put over it: an external snapshot is named after its base. */
+const isRetained = (volume: string, { instanceID, retainedDisks }: Desired): boolean =>
+  retainedDisks
+    .map((disk) => volumeNames.disk(instanceID, disk))
+    .some((name) => volume === name || volume.startsWith(`${name}.`))
 
 /** Claims beside the recorded one, or away from the disks: late successes of earlier attempts. */
 function surplusClaims({ claims, recordedSlot, hypervisor: recorded }: Desired): readonly Claim[] {
@@ -155,8 +160,10 @@ function planClaim(desired: Desired, observed: Observed): Step {
   return { do: 'Claim', slot: placement.slot }
 }
 
-function planRecord(claim: Claim | undefined, { rootPool }: Observed): Step {
+function planRecord(claim: Claim | undefined, desired: Desired, { rootPool, problem }: Observed): Step {
   if (!claim) return { do: 'Nothing' }
+  // What is recorded is pinned with it, size and image too: it must all be known.
+  if (problem && !desired.diskMade) return { do: 'Wait', problem }
   if (rootPool === undefined)
     return wait('StoragePoolNotFound', `no StoragePool on ${claim.hypervisor} is ready for the root disk`)
   return { do: 'Record', slot: claim.slot, hypervisor: claim.hypervisor, pool: rootPool }
@@ -166,7 +173,7 @@ function planRecord(claim: Claim | undefined, { rootPool }: Observed): Step {
 function planRun(desired: Desired, observed: Observed): Step {
   const claim = desired.claims.find(({ slot }) => slot === desired.recordedSlot)
   // Before any effect on a host, or two claims become two hosts.
-  if (!claim || desired.hypervisor === undefined) return planRecord(claim ?? desired.claims[0], observed)
+  if (!claim || desired.hypervisor === undefined) return planRecord(claim ?? desired.claims[0], desired, observed)
   const seen = lookAtHost(desired, observed)
   if (isStep(seen)) return seen
   if (!seen) return { do: 'Nothing' }
@@ -200,5 +207,5 @@ function planRun(desired: Desired, observed: Observed): Step {
   }
   // "Shut down by the guest" may be our own stop of an earlier run: only a run seen under this claim makes it a wish.
   if (machine.stopReason === 'Guest' && desired.runSeen) return { do: 'MarkHalted' }
-  return { do: 'Start' }
+  return observed.startDelayed ? { do: 'AwaitRestart' } : { do: 'Start' }
 }

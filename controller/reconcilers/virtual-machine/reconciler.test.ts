@@ -393,3 +393,33 @@ describe('what goes wrong', () => {
     expect(lab.host.calls).toHaveLength(calls)
   })
 })
+
+describe('a machine that goes off soon after each start', () => {
+  it('is started at once, then ever later', async () => {
+    const id = await bringUp()
+    const starts = () => hostMethods().filter((method) => method === 'start').length
+    for (const [crash, delay] of [0, 10_000, 20_000].entries()) {
+      lab.host.turnOff(id, 'Crash')
+      await settle()
+      if (delay > 0) {
+        expect(starts()).toBe(crash + 1)
+        lab.clock.stall(delay + 1)
+        await settle()
+      }
+      expect(starts()).toBe(crash + 2)
+      expect(readyOf(lab.machine())).toBe('True Running')
+    }
+  })
+})
+
+describe('another host under the name of the one that the machine is on', () => {
+  it('is not touched: what is not seen there is not gone', async () => {
+    await bringUp()
+    const { length } = lab.host.calls
+    Object.assign(lab.host.information, { id: '99999999-9999-4999-8999-999999999999' })
+    lab.kube.markDeleted(virtualMachines, web)
+    await settle()
+    expect(lab.host.calls).toHaveLength(length)
+    expect(readyOf(lab.machine())).toBe('False DifferentHost')
+  })
+})

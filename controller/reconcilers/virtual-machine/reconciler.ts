@@ -5,7 +5,7 @@ import { sameStatus } from '../../runtime/conditions.ts'
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import { retried } from '../shared/retried.ts'
 import { act } from './act.ts'
-import { type Dependencies, ShutdownRequests } from './dependencies.ts'
+import { type Dependencies, type Memory, ShutdownRequests, StartAttempts } from './dependencies.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
 import { needsLiveRead, type Problem, type Step } from './model.ts'
 import { fromCache, isPaused, observe, readLive } from './observe.ts'
@@ -27,7 +27,7 @@ const lookAgainAfter = 60_000
 export class VirtualMachineReconciler implements Reconciler {
   readonly name = 'virtualmachine'
   readonly #dependencies: Dependencies
-  readonly #shutdowns = new ShutdownRequests()
+  readonly #memory: Memory = { shutdowns: new ShutdownRequests(), starts: new StartAttempts() }
   readonly #waits = new SlotWaits()
 
   constructor(dependencies: Dependencies) {
@@ -43,7 +43,7 @@ export class VirtualMachineReconciler implements Reconciler {
     const { view, step } = decided
     let failure: BerthError | undefined
     try {
-      await act(step, view, this.#dependencies, this.#shutdowns, signal)
+      await act(step, view, this.#dependencies, this.#memory, signal)
     } catch (error) {
       failure = toBerthError(error)
     }
@@ -61,13 +61,13 @@ export class VirtualMachineReconciler implements Reconciler {
     const cached = this.#dependencies.caches.virtualMachines.get(key)
     if (!cached) return undefined
     const source = fromCache(cached, this.#dependencies)
-    const view = await observe(source, this.#dependencies, this.#shutdowns, signal)
+    const view = await observe(source, this.#dependencies, this.#memory, signal)
     const step = plan(view.desired, view.observed)
     if (!needsLiveRead(step)) return { view, step }
     const live = await readLive(source, this.#dependencies, signal)
     if (!live) this.#dependencies.forgetVirtualMachine(key)
     if (!live || isPaused(live.vm)) return undefined
-    const liveView = await observe(live, this.#dependencies, this.#shutdowns, signal)
+    const liveView = await observe(live, this.#dependencies, this.#memory, signal)
     return { view: liveView, step: plan(liveView.desired, liveView.observed) }
   }
 
@@ -102,22 +102,29 @@ export class VirtualMachineReconciler implements Reconciler {
         return { requeueAfter: lookAgainAfter }
       case 'AwaitSettled':
         return { requeueAfter: view.settlesIn + 10 }
+      case 'AwaitRestart':
+        return { requeueAfter: view.startsIn + 10 }
       case 'AwaitShutdown':
         return { requeueAfter: 2_000 }
       case 'ShutDown':
         return { requeueAfter: 1_000 }
       case 'RemoveFinalizer':
-        this.#shutdowns.forget(instanceID)
+        this.#forget(instanceID)
         this.#dependencies.settling.forget(instanceID)
         return {}
       case 'ClearRecord':
-        this.#shutdowns.forget(instanceID)
+        this.#forget(instanceID)
         return { requeueAfter: 0 }
       case 'Nothing':
         return this.#awaitAddress(view)
       default:
         return { requeueAfter: 0 }
     }
+  }
+
+  #forget(instanceID: string): void {
+    this.#memory.shutdowns.forget(instanceID)
+    this.#memory.starts.forget(instanceID)
   }
 
   /** No host tells when a guest gets its address: it is looked up often at first, then ever less, for ten minutes. */

@@ -54,6 +54,7 @@ function viewOf({ spec = {}, status, slot, host = seen(on), addresses = [], dele
       hosts: new Map([['kvm1', host]]),
       imagePlaced: true,
       settled: true,
+      startDelayed: false,
       shutdown: { askedLately: false, timedOut: false },
     },
     resolved: {
@@ -68,6 +69,7 @@ function viewOf({ spec = {}, status, slot, host = seen(on), addresses = [], dele
       { macAddress, addresses: addresses.map((address) => ({ address, prefix: 24, source: 'Lease' as const })) },
     ],
     settlesIn: 0,
+    startsIn: 0,
     ...more,
   }
 }

@@ -33,14 +33,19 @@ const withoutUndefined = (status: Fields): VirtualMachineStatus =>
   ) as unknown as VirtualMachineStatus
 
 /** Where it is. The hypervisor stays recorded as long as the object lives: its disks are there. */
-function record({ vm: { status }, hostName }: View, step: Step): Fields {
-  if (step.do === 'Record')
-    return { slot: step.slot, hypervisor: step.hypervisor, ...(hostName === undefined ? {} : { host: hostName }) }
-  const hypervisor = status?.hypervisor
+function record({ vm: { status }, host: seen }: View, step: Step): Fields {
+  const hypervisor = step.do === 'Record' ? step.hypervisor : status?.hypervisor
   if (hypervisor === undefined) return {}
-  const host = hostName ?? status?.host
-  const slot = step.do === 'ClearRecord' ? undefined : status?.slot
-  return { hypervisor, ...(host === undefined ? {} : { host }), ...(slot === undefined ? {} : { slot }) }
+  const slot = step.do === 'Record' ? step.slot : step.do === 'ClearRecord' ? undefined : status?.slot
+  const host = seen?.hostName ?? status?.host
+  // The first that is seen is kept: under another id nothing is done.
+  const hostID = status?.hostID ?? seen?.id
+  return {
+    hypervisor,
+    ...(slot === undefined ? {} : { slot }),
+    ...(host === undefined ? {} : { host }),
+    ...(hostID === undefined ? {} : { hostID }),
+  }
 }
 
 /** The marks that tell a guest's own shutdown from ours: startTime and lastStop (docs/decisions/0003-start-time.md). */

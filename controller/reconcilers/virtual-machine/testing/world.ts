@@ -170,6 +170,7 @@ export class World {
       rootPool: 'pool',
       imagePlaced: true,
       settled: isSettled(state, desired.instanceID),
+      startDelayed: false,
       shutdown: { askedLately: false, timedOut: false },
     }
   }
