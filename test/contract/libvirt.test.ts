@@ -68,6 +68,10 @@ async function setup(): Promise<DriverWorld> {
     makeTransient: async (id) => {
       await virsh('undefine', id)
     },
+    snapshotDisks: async (id) => {
+      await virsh('snapshot-create-as', id, 'backup', '--disk-only', '--no-metadata')
+      await virsh('pool-refresh', poolName)
+    },
     readVolume: async (pool, volume) => readFileSync(pathOf(pool, volume)),
     writeVolume: async (pool, volume, content) => writeFileSync(pathOf(pool, volume), content),
     restartDaemon: () => host().restartDaemon(),

@@ -205,6 +205,29 @@ export function readDomain(xml: string): DomainReading {
   }
 }
 
+/**
+ * The first of the disks that the domain has from elsewhere, with the path it has there (empty: no file or device).
+ * A disk that the domain does not have yet is none.
+ */
+export function findMovedDisk(
+  xml: string,
+  disks: readonly PlacedDisk[],
+): { readonly disk: PlacedDisk; readonly path: string } | undefined {
+  const devices = findAll(find(parseXml(xml), 'devices'), 'disk')
+  return disks
+    .map((disk, index) => {
+      // By its target where someone took the serial number away.
+      const device =
+        devices.find((candidate) => textOf(candidate, 'serial') === disk.name) ??
+        devices.find(
+          (candidate) =>
+            textOf(candidate, 'serial') === '' && find(candidate, 'target')?.attributes['dev'] === diskTarget(index),
+        )
+      return { disk, path: device === undefined ? disk.path : pathOf(device) }
+    })
+    .find(({ disk, path }) => path !== disk.path)
+}
+
 function readInterface(
   { name = '', macAddress = '' }: Readonly<Record<string, string>>,
   devices: readonly Element[],

@@ -1,8 +1,8 @@
 import { type Connection, DomainUndefineFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
 import type { MachineSpec, RootDisk } from '../../hypervisor/port.ts'
-import { type DomainDefinition, formatDomain, type PlacedDisk, parkDomain } from './domain-xml.ts'
-import { findOwnDomain, ifDefined } from './domains.ts'
+import { type DomainDefinition, findMovedDisk, formatDomain, type PlacedDisk, parkDomain } from './domain-xml.ts'
+import { findOwnDomain, ifDefined, type OwnDomain } from './domains.ts'
 import { isLibvirtError } from './errors.ts'
 import type { Host } from './host.ts'
 import { placedImage } from './images.ts'
@@ -56,6 +56,7 @@ export async function define(
     machine.disks.map(async (disk) => ({ ...disk, path: await diskPath(connection, disk, options) })),
   )
   const before = await findOwnDomain(connection, tag.instanceID, options)
+  requireUnmovedDisks(before, disks)
   const seedPool = await activePool(connection, seed.pool, options)
   if (seed.files !== undefined && (before === undefined || !(await before.domain.isActive(options)))) {
     await writeSeed(seedPool, seed.volume, seed.files, options)
@@ -91,6 +92,7 @@ async function defineUnderFreeName(
     const holder = await ifDefined(() => connection.lookupDomainByName(candidate, options))
     // Read last before the effect, so that its tag is as fresh as can be.
     const own = await findOwnDomain(connection, definition.id, options)
+    requireUnmovedDisks(own, definition.disks)
     const name = own?.domain.name ?? candidate
     if (own === undefined && holder !== undefined && holder.uuid !== definition.id) continue
     const xml = formatDefinition({ ...definition, name })
@@ -106,6 +108,20 @@ async function defineUnderFreeName(
     }
   }
   throw new BerthError('ForeignObject', `Other domains have the names ${candidates.join(', ')}.`)
+}
+
+/**
+ * After an external snapshot or a copy, what the guest has written is in another file: our own path over it would boot
+ * the machine from the past, and a write to it would spoil the file that the other one builds upon.
+ */
+function requireUnmovedDisks(own: OwnDomain | undefined, disks: readonly PlacedDisk[]): void {
+  const moved = own && findMovedDisk(own.xml, disks)
+  if (moved === undefined) return
+  const { disk, path } = moved
+  throw new BerthError(
+    'Drifted',
+    `Disk '${disk.name}' is ${path || 'no file'} on the host, not ${disk.path}, the volume that Berth made: an external snapshot or a copy was made there. Commit or pivot it back (virsh blockcommit --active --pivot), or give the domain its volume again (virsh edit), which loses what was written since.`,
+  )
 }
 
 function formatDefinition(definition: DomainDefinition): string {
@@ -144,7 +160,7 @@ export async function start(connection: Connection, instanceID: string, options:
   }
 }
 
-/** See `Session.park`. Absent: nothing, as nothing is there that could be started. */
+/** See `Session.park`. Disks stay as the host has them, even where `define` would refuse. Absent: nothing, as nothing is there that could be started. */
 export async function park(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
   const own = await findOwnDomain(connection, instanceID, options)
   if (own === undefined) return

@@ -158,6 +158,35 @@ export function describeImages(bench: Bench): void {
       },
     )
 
+    test.each(['off', 'running'] as const)(
+      'a disk that a snapshot moved to another file while the machine was %s is never moved back',
+      async (power) => {
+        const { pool, qcow2 } = bench.world
+        const image = imageContent(qcow2.content, { format: 'qcow2' })
+        await place(image)
+        const disk = rootDisk(image, undefined, qcow2.virtualSize)
+        await bench.session.createDisk(disk)
+        const spec = bench.spec({
+          tag: { instanceID: disk.instanceID },
+          disks: [{ name: 'root', pool, volume: disk.volume }],
+        })
+        await bench.withMachine(spec, async (id) => {
+          if (power === 'running') await bench.session.start(id)
+          await bench.world.snapshotDisks(id)
+          const moved = await bench.world.describeMachine(id)
+          const sources = (description: string) => description.match(/<source file=[^>]*>/g)
+          expect(sources(moved)).toContainEqual(expect.stringContaining(`${disk.volume}.`))
+          await expectRefusal(bench.session.define(spec), 'Drifted')
+          await expectRefusal(bench.session.define({ ...spec, cpus: 2 }), 'Drifted')
+          expect(await bench.world.describeMachine(id)).toBe(moved)
+          await bench.session.park(id)
+          expect(sources(await bench.world.describeMachine(id))).toEqual(sources(moved))
+          await expectRefusal(bench.session.define(spec), 'Drifted')
+        })
+        await bench.session.removeImage(pool, image.digest)
+      },
+    )
+
     test('no disk is made while its image is absent or half there', async () => {
       const image = imageContent(randomContent())
       const disk = rootDisk(image)

@@ -37,6 +37,8 @@ export interface DriverWorld {
   removeForeign(id: string): Promise<void>
   /** Removes the definition of a running machine, which makes it transient. */
   makeTransient(id: string): Promise<void>
+  /** Takes a snapshot as administrators and backup tools do: the machine's disks are other files from then on. */
+  snapshotDisks(id: string): Promise<void>
   readVolume(pool: string, volume: string): Promise<Buffer>
   /** Sets the volume's content, as a crash in the middle of writing it may leave it. */
   writeVolume(pool: string, volume: string, content: Buffer): Promise<void>
