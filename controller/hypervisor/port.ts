@@ -160,6 +160,8 @@ export interface ImageContent {
   readonly length: number
   readonly format: 'qcow2' | 'raw'
   open(): AsyncIterable<Uint8Array>
+  /** Called right before each step of writing the completion marker, after all else. Throws: it is not written. */
+  beforeMarker?(): void
 }
 
 export type PlacedImage =

@@ -115,6 +115,33 @@ describe('guarded', () => {
     expect(sent).toEqual(['1'])
   })
 
+  test('deposed while the host confirms the content: still no marker', async () => {
+    const done: string[] = []
+    let leads = true
+    const session = {
+      async placeImage(_pool: string, content: ImageContent) {
+        for await (const part of content.open()) done.push(Buffer.from(part).toString())
+        leads = false
+        content.beforeMarker?.()
+        done.push('marker')
+      },
+    } as unknown as Session
+    const content: ImageContent = {
+      digest: 'd',
+      length: 1,
+      format: 'raw',
+      async *open() {
+        yield Buffer.from('1')
+      },
+      beforeMarker: () => done.push('its own hook'),
+    }
+    const check = () => {
+      if (!leads) deposed()
+    }
+    await expect(guarded(session, { check }).placeImage('p', content, () => undefined)).rejects.toThrow('deposed')
+    expect(done).toEqual(['1', 'its own hook'])
+  })
+
   test('properties and other methods go through', async () => {
     const recorder = new Recorder()
     const session = guarded(recorder.session, { check: deposed })

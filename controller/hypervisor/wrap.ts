@@ -69,7 +69,8 @@ export interface Guard {
 
 /**
  * Checks the guard on the way out of each mutation. Placing an image takes long: there it is checked again before each
- * part is sent, and at the end of the content, which is before the marker is written.
+ * part is sent, at the end of the content, and right before the marker is written: the host's confirmation of the
+ * content lies between.
  */
 export function guarded(session: Session, guard: Guard): Session {
   return intercepted(session, async (method, args, call) => {
@@ -91,6 +92,10 @@ function guardedContent(content: ImageContent, guard: Guard): ImageContent {
         guard.check()
         yield part
       }
+      guard.check()
+    },
+    beforeMarker() {
+      content.beforeMarker?.()
       guard.check()
     },
   }

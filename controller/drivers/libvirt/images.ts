@@ -79,15 +79,23 @@ export async function placeImage(
   if (state === 'Complete') return
   if (state === 'Partial') await removeImage(pool, digest, options)
   await requireRoom(pool, length, options)
-  const image = await pool.createVolume(rawVolumeXML(volumeNames.image(digest), length), 0, options)
+  // Empty at first and longer with each part, so that the length tells of bytes written, whoever writes them.
+  const image = await pool.createVolume(rawVolumeXML(volumeNames.image(digest), 0), 0, options)
   await writeVolume(image, verified(content, progress), options)
   const written = await volumeDetails(image, options)
   if (written?.length !== length) {
     throw new BerthError('TemporaryFailure', `The host has ${written?.length ?? 0} of the image's ${length} bytes.`)
   }
   const marker = Buffer.from(formatMarker(digest, length))
+  content.beforeMarker?.()
   const volume = await pool.createVolume(rawVolumeXML(volumeNames.imageMarker(digest), marker.length), 0, options)
-  await writeVolume(volume, [marker], options)
+  await writeVolume(volume, atLast(marker, content), options)
+}
+
+/** The marker, when the host is ready to take it and the caller has nothing against it. */
+function* atLast(marker: Uint8Array, content: ImageContent): Generator<Uint8Array> {
+  content.beforeMarker?.()
+  yield marker
 }
 
 /** The content as it is sent. Throws before its end, so that the transfer is never finished, when it is another one. */

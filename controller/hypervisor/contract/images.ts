@@ -54,6 +54,59 @@ export function describeImages(bench: Bench): void {
       await bench.session.removeImage(bench.world.pool, image.digest)
     })
 
+    test('another writer’s unfinished image is not vouched for by one who ends before it', async () => {
+      const content = randomContent()
+      const image = imageContent(content)
+      const begun = Promise.withResolvers<void>()
+      const gate = Promise.withResolvers<void>()
+      const later = await bench.world.driver.connect(bench.world.target)
+      try {
+        let second: Promise<void> | undefined
+        const first = place({
+          ...image,
+          async *open() {
+            yield* image.open()
+            const slow: ImageContent = {
+              ...image,
+              async *open() {
+                for await (const part of image.open()) {
+                  yield part
+                  begun.resolve()
+                  await gate.promise
+                }
+              },
+            }
+            second = later.placeImage(bench.world.pool, slow, ignoreProgress)
+            await Promise.race([begun.promise, second])
+          },
+        })
+        await expectRefusal(first, 'TemporaryFailure')
+        expect(await state(image.digest)).toBe('Partial')
+        gate.resolve()
+        await second
+        expect(await state(image.digest)).toBe('Complete')
+        const stored = await bench.world.readVolume(bench.world.pool, volumeNames.image(image.digest))
+        expect(stored.equals(content)).toBe(true)
+      } finally {
+        gate.resolve()
+        await later.close()
+        await bench.session.removeImage(bench.world.pool, image.digest)
+      }
+    })
+
+    test.each([1, 2])('no marker when the caller objects right before it, at step %d', async (step) => {
+      const image = imageContent(randomContent())
+      let steps = 0
+      const beforeMarker = () => {
+        if (++steps === step) throw new BerthError('NotLeader', 'deposed')
+      }
+      await expectRefusal(place({ ...image, beforeMarker }), 'NotLeader')
+      expect(await state(image.digest)).toBe('Partial')
+      await place(image)
+      expect(await state(image.digest)).toBe('Complete')
+      await bench.session.removeImage(bench.world.pool, image.digest)
+    })
+
     test('ended by its signal in the middle: never Complete, and the next placing succeeds', async () => {
       const image = imageContent(randomContent())
       const controller = new AbortController()

@@ -258,6 +258,7 @@ export class FakeSession implements Session {
       progress(sent)
     }
     if (sent !== content.length) throw new BerthError('TemporaryFailure', `${sent} bytes of ${content.length}`)
+    content.beforeMarker?.()
     images.set(content.digest, sent)
   }
 
