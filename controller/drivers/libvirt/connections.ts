@@ -4,9 +4,10 @@ import { parseXml, textOf } from './xml.ts'
 
 /**
  * What a connection is for. A daemon works on a few calls of one connection at a time and reads no others meanwhile,
- * so long calls (`operations`) and streams (`transfers`) must not stand before short ones (`main`).
+ * so long calls (`operations`), streams (`transfers`) and what waits for a guest (`agent`) must not stand before short
+ * ones (`main`), nor before each other.
  */
-export type Purpose = 'main' | 'operations' | 'transfers'
+export type Purpose = 'main' | 'operations' | 'transfers' | 'agent'
 
 /** Connections to one daemon, by purpose. All but `main` are opened when first needed, and anew when they were lost. */
 export class Connections {

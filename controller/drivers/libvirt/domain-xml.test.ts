@@ -1,7 +1,15 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { InterfaceSpec } from '../../hypervisor/port.ts'
-import { type DomainDefinition, diskTarget, formatDomain, parkDomain, parkedNetwork, readDomain } from './domain-xml.ts'
+import {
+  type DomainDefinition,
+  diskTarget,
+  findMovedDisk,
+  formatDomain,
+  parkDomain,
+  parkedNetwork,
+  readDomain,
+} from './domain-xml.ts'
 import { tagNamespace } from './tag.ts'
 
 const text = fc
@@ -173,5 +181,27 @@ describe('tags', () => {
   test('half a tag is not ours, and the reason names what is missing', () => {
     const { reading } = readDomain(withTag('schema="1" cluster="c" namespace="n" name="n" uid="u" owner="" slot="s"'))
     expect(reading).toEqual({ reason: 'its tag lacks instanceID' })
+  })
+})
+
+describe('disks that someone moved to another file', () => {
+  const disks = ['root', 'data'].map((name) => ({ name, pool: 'p', volume: name, path: `/p/${name}` }))
+  const xml = formatDomain({ ...example, disks })
+  const [root, data] = disks
+
+  test('are found by serial number, else by target, and no other disk counts', () => {
+    expect(findMovedDisk(xml, disks)).toBeUndefined()
+    const moved = xml.replace('/p/data', '/p/data.snapshot')
+    expect(findMovedDisk(moved, disks)).toEqual({ disk: data, path: '/p/data.snapshot' })
+    const bare = moved.replace('<serial>data</serial>', '')
+    expect(findMovedDisk(bare, disks)).toEqual({ disk: data, path: '/p/data.snapshot' })
+    expect(findMovedDisk(moved, disks.slice(0, 1))).toBeUndefined()
+    expect(findMovedDisk(parkDomain(moved), disks)?.path).toBe('/p/data.snapshot')
+  })
+
+  test('include one that is no file any more, but none that the domain does not have yet', () => {
+    const network = xml.replace('file="/p/root"', 'protocol="rbd" name="pool/root"')
+    expect(findMovedDisk(network, disks)).toEqual({ disk: root, path: '' })
+    expect(findMovedDisk(xml, [...disks, { name: 'more', pool: 'p', volume: 'more', path: '/p/more' }])).toBeUndefined()
   })
 })

@@ -125,12 +125,6 @@ function entryOf(
   return { id: uuid, hostName: name, power, parked: isParked(reading, persistent, hasManagedSave), ...own }
 }
 
-const sources: readonly (readonly [AddressSource, number])[] = [
-  ['Agent', InterfaceAddressesSource.AGENT],
-  ['Lease', InterfaceAddressesSource.LEASE],
-  ['ARP', InterfaceAddressesSource.ARP],
-]
-
 /**
  * Addresses of the machine's own interfaces (not of what the guest makes inside, such as bridges of containers). One
  * that several sources know is given once, from the best: the agent, then leases, then the host's ARP table.
@@ -138,16 +132,21 @@ const sources: readonly (readonly [AddressSource, number])[] = [
 export async function observeInterfaces(
   connection: Connection,
   instanceID: string,
+  fromAgent: (id: string) => Promise<readonly DomainInterface[]>,
   options: LibvirtCallOptions,
 ): Promise<ObservedInterface[]> {
   const own = await findOwnDomain(connection, instanceID, options)
   if (own === undefined || (await ifDefined(() => own.domain.isActive(options))) !== true) return []
-  const found = await Promise.all(
-    sources.map(async ([source, number]) => ({
-      source,
-      interfaces: await addressesFrom(own.domain, number, options),
-    })),
-  )
+  const [agent, leases, arp] = await Promise.all([
+    fromAgent(own.domain.uuid),
+    addressesFrom(own.domain, InterfaceAddressesSource.LEASE, options),
+    addressesFrom(own.domain, InterfaceAddressesSource.ARP, options),
+  ])
+  const found: readonly { readonly source: AddressSource; readonly interfaces: readonly DomainInterface[] }[] = [
+    { source: 'Agent', interfaces: agent },
+    { source: 'Lease', interfaces: leases },
+    { source: 'ARP', interfaces: arp },
+  ]
   return own.reading.interfaces.map(({ macAddress }) => {
     const addresses = found.flatMap(({ source, interfaces }) =>
       interfaces
@@ -167,7 +166,7 @@ export async function observeInterfaces(
   })
 }
 
-/** None where the source is not there: no agent in the guest, no network of libvirt's. */
+/** None where the source is not there: no network of libvirt's. */
 async function addressesFrom(
   domain: Domain,
   source: number,

@@ -15,6 +15,7 @@ import type {
   RootDisk,
   Session,
 } from '../../hypervisor/port.ts'
+import { AgentInterfaces } from './agent.ts'
 import type { Connections, Purpose } from './connections.ts'
 import { type Effect, isLibvirtError, mapError } from './errors.ts'
 import { libvirtEvents } from './events.ts'
@@ -30,6 +31,7 @@ import { activePool, volumesOfInstance } from './volumes.ts'
 export class LibvirtSession implements Session {
   readonly closed: Promise<Error | undefined>
   readonly #connections: Connections
+  readonly #agents = new AgentInterfaces()
   readonly #refresher = new PoolRefresher()
   #host: Host
 
@@ -63,9 +65,9 @@ export class LibvirtSession implements Session {
   }
 
   async interfaces(instanceID: string, options?: CallOptions): Promise<readonly ObservedInterface[]> {
-    // The guest's agent may let libvirt wait for seconds.
-    return this.#call('Read', 'operations', options, (connection, calls) =>
-      observeInterfaces(connection, instanceID, calls),
+    const fromAgent = (id: string) => this.#agents.read(id, () => this.#connections.for('agent'))
+    return this.#call('Read', 'main', options, (connection, calls) =>
+      observeInterfaces(connection, instanceID, fromAgent, calls),
     )
   }
 
