@@ -7,7 +7,7 @@ import { type ErrorClass, type ErrorCode, errorTable } from './table.ts'
 export class BerthError extends Error {
   override readonly name = 'BerthError'
   readonly code: ErrorCode
-  /** For class Waiting: look again after so many milliseconds at the latest. */
+  /** Look again after so many milliseconds at the latest, whatever the class; Conflict alone is retried by its own rule. */
   readonly retryAfter: number | undefined
 
   constructor(code: ErrorCode, message: string, options: { cause?: unknown; retryAfter?: number } = {}) {

@@ -58,7 +58,6 @@ export function createReconcilers(dependencies: ReconcilerDependencies): Reconci
     ...dependencies,
     caches,
     hosts: registry,
-    registry,
     connections,
     inventories: new Inventories(registry, clock),
     noteVirtualMachine: virtualMachines.note.bind(virtualMachines),

@@ -7,7 +7,6 @@ import {
   slots as slotResource,
 } from '../../api/index.ts'
 import { BerthError, toBerthError } from '../../errors/index.ts'
-import type { HostRegistry } from '../../hypervisor/hosts.ts'
 import type { EventRecorder, KubeClient, ReadObject } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import type { Caches } from '../shared/caches.ts'
@@ -23,7 +22,6 @@ export interface HypervisorDependencies {
   readonly client: KubeClient
   readonly caches: Caches
   readonly connections: Connections
-  readonly registry: HostRegistry
   readonly recorder: EventRecorder
   readonly clock: Clock
   /** Berth's own namespace, where the Secrets of hypervisors are. */

@@ -1,7 +1,7 @@
 /** Brings an image's content to the storage pools that machines wait for it in: once a pool, streamed, checked. */
 import type { ImageService } from '@berth/images'
 import type { StoragePool } from '../../api/index.ts'
-import { BerthError, toBerthError } from '../../errors/index.ts'
+import { BerthError, isBerthError, toBerthError } from '../../errors/index.ts'
 import type { Hosts } from '../../hypervisor/hosts.ts'
 import type { ImageContent, Session } from '../../hypervisor/port.ts'
 import type { Clock, Tasks } from '../../runtime/port.ts'
@@ -102,8 +102,19 @@ function stream(
   return session.placeImage(hostPool(pool), content, (sent) => progress(sent, length), { signal })
 }
 
+/** As `unplace`; why it stays, where the host still has a copy-on-write disk of it. */
+export async function unplaceUnlessUsed(...args: Parameters<typeof unplace>): Promise<string | undefined> {
+  try {
+    await unplace(...args)
+    return undefined
+  } catch (error) {
+    if (isBerthError(error, 'InUse')) return error.message
+    throw error
+  }
+}
+
 /** Takes the image out of a pool. A pool or hypervisor whose object is gone is left as it is: nothing is known of it. */
-export async function unplace(
+async function unplace(
   poolName: string,
   digest: string,
   { caches, hosts, tasks }: PlacingDependencies,

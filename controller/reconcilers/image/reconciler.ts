@@ -1,13 +1,13 @@
 import type { ImageService, ImageState } from '@berth/images'
 import { finalizers, virtualMachines } from '../../api/index.ts'
-import { type BerthError, errorTable, isBerthError } from '../../errors/index.ts'
+import { type BerthError, errorTable } from '../../errors/index.ts'
 import { type EventRecorder, type KubeClient, keyOf, type ReadObject } from '../../kube/port.ts'
 import type { Clock, Enqueue, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import { conditionOf, isFalse, summarize } from '../shared/conditions.ts'
 import { referenceTo } from '../shared/references.ts'
 import { writeStatus } from '../shared/write-status.ts'
 import { type AnyImage, type ImageKind, imageKinds } from './kinds.ts'
-import { type Placing, type PlacingDependencies, place, poolsWanted, unplace } from './placing.ts'
+import { type Placing, type PlacingDependencies, place, poolsWanted, unplaceUnlessUsed } from './placing.ts'
 import { factsOf, fieldsOf } from './status.ts'
 
 export interface ImageDependencies extends PlacingDependencies {
@@ -70,14 +70,8 @@ export class ImageReconciler implements Reconciler {
       const before = known.find(({ storagePool }) => storagePool === name)
       if (before && !wanted.has(name) && this.#isLeaving(name)) {
         // Where a retained disk needs it, the pool's object waits too.
-        const left = await unplace(name, before.digest, this.#dependencies, signal).then(
-          () => true,
-          (error: unknown) => {
-            if (isBerthError(error, 'InUse')) return false
-            throw error
-          },
-        )
-        return left ? undefined : (before as Placing)
+        const kept = await unplaceUnlessUsed(name, before.digest, this.#dependencies, signal)
+        return kept === undefined ? undefined : (before as Placing)
       }
       if (before?.state === 'Ready' && !wanted.get(name)?.waiting) return before as Placing
       if (!before && !wanted.get(name)?.waiting) return undefined
@@ -113,15 +107,12 @@ export class ImageReconciler implements Reconciler {
 
   /** Takes it out of every pool. Why it cannot be, where a host still has a copy-on-write disk of it. */
   async #unplaceAll(image: ReadObject<AnyImage>, signal: AbortSignal): Promise<string | undefined> {
-    try {
-      for (const { storagePool, digest } of image.status?.placements ?? []) {
-        if (!this.#sharedIn(image, storagePool, digest)) await unplace(storagePool, digest, this.#dependencies, signal)
-      }
-      return undefined
-    } catch (error) {
-      if (isBerthError(error, 'InUse')) return error.message
-      throw error
+    for (const { storagePool, digest } of image.status?.placements ?? []) {
+      if (this.#sharedIn(image, storagePool, digest)) continue
+      const kept = await unplaceUnlessUsed(storagePool, digest, this.#dependencies, signal)
+      if (kept !== undefined) return kept
     }
+    return undefined
   }
 
   /** Read live: the disks of a machine that the cache does not show yet would lose their base. */

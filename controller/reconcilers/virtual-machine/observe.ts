@@ -60,18 +60,19 @@ export async function observe(
   const rootPool = rootPoolOf(vm, desired, dependencies)
   const startsIn = memory.starts.waitFor(desired.instanceID, dependencies.clock.monotonic())
   const placement = placementOf(vm, desired, resolved, problem, dependencies)
+  const placing = placementState(vm, dependencies)
   const observed: Observed = {
     hosts: observations,
     ...(problem === undefined ? {} : { problem }),
     ...(placement === undefined ? {} : { placement }),
     ...(rootPool === undefined ? {} : { rootPool }),
     ...poolProblem(vm, observations, dependencies),
-    imagePlaced: placementState(vm, dependencies)?.state === 'Ready',
+    imagePlaced: placing?.state === 'Ready',
     settled,
     startDelayed: startsIn > 0,
     shutdown: shutdownFacts(vm, desired, memory, dependencies),
   }
-  const placingPercent = placementState(vm, dependencies)?.percent
+  const placingPercent = placing?.percent
   return {
     vm,
     claimed,

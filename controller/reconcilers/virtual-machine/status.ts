@@ -155,7 +155,6 @@ const isLinkLocal = (address: string): boolean => /^(fe[89ab]|169[.]254[.])/i.te
 
 function waiting(view: View, problem: Problem | undefined): Fields {
   const { placement } = view.observed
-  const fields: Fields = {}
   const slotRejections =
     problem && placement?.kind === 'Wait' && placement.reason === problem.code && placement.rejections.length > 0
       ? placement.rejections.map((rejection) => ({ ...rejection }))
@@ -164,5 +163,5 @@ function waiting(view: View, problem: Problem | undefined): Fields {
     wantsToRun(view.desired) && problem?.code === 'WaitingForImage' && view.placingPercent !== undefined
       ? { step: 'PlacingImage', percent: view.placingPercent, message: 'the image is being copied to the host' }
       : undefined
-  return { ...fields, ...(slotRejections ? { slotRejections } : {}), ...(progress ? { progress } : {}) } as Fields
+  return { ...(slotRejections ? { slotRejections } : {}), ...(progress ? { progress } : {}) } as Fields
 }
