@@ -35,11 +35,21 @@ export interface DiskSpec {
   readonly volume: string
 }
 
+/** What an interface is connected to on its host. */
+export type NetworkAttachment =
+  | { readonly bridge: string }
+  | { readonly libvirtNetwork: string }
+  /** Uuid or name label of a network of a XAPI pool. */
+  | { readonly xapiNetwork: string }
+
 export interface InterfaceSpec {
   readonly name: string
   readonly macAddress: string
-  readonly attachment: { readonly bridge: string } | { readonly libvirtNetwork: string }
+  readonly attachment: NetworkAttachment
 }
+
+/** How a machine boots: fully virtualised, paravirtualised, or paravirtualised in hardware's protection. */
+export type BootMode = 'HVM' | 'PV' | 'PVH'
 
 /** Files of the NoCloud data source (cloud-init), by name: `meta-data`, `user-data`, `network-config`. */
 export type SeedFiles = Readonly<Record<string, string>>
@@ -54,6 +64,8 @@ export interface MachineSpec {
   readonly architecture: string
   /** How it is virtualised. Absent: the fastest that the host says it has. */
   readonly accelerator?: 'KVM' | 'QEMU'
+  /** Absent: HVM where the host has it, else the first of its modes. */
+  readonly mode?: BootMode
   readonly disks: readonly DiskSpec[]
   /** Where the seed goes: a volume that `define` writes before it defines. Without files: it was written for the first boot, and stays. */
   readonly seed: { readonly pool: string; readonly volume: string; readonly files?: SeedFiles }
@@ -208,7 +220,7 @@ export interface Session {
   list(options?: CallOptions): Promise<readonly InventoryEntry[]>
   /** Addresses of a running machine's interfaces, each with how it was learnt. */
   interfaces(instanceID: string, options?: CallOptions): Promise<readonly ObservedInterface[]>
-  networkExists(attachment: InterfaceSpec['attachment'], options?: CallOptions): Promise<boolean>
+  networkExists(attachment: NetworkAttachment, options?: CallOptions): Promise<boolean>
   pool(query: PoolQuery, options?: CallOptions): Promise<ObservedPool | undefined>
   placedImage(pool: string, digest: string, options?: CallOptions): Promise<PlacedImage>
 
@@ -262,15 +274,29 @@ export interface Credentials {
   readonly certificateAuthority?: string
 }
 
-export interface ConnectTarget {
-  readonly uri: string
+interface CommonTarget {
   readonly credentials?: Credentials
-  /** Deadline of a single call. */
+  /** Deadline of a single call, ms. */
   readonly callTimeout: number
 }
 
-export interface Driver {
+/** A libvirt daemon. */
+export interface LibvirtTarget extends CommonTarget {
+  readonly uri: string
+}
+
+/** A XAPI pool. */
+export interface XAPITarget extends CommonTarget {
+  /** https URLs of its hosts, in the order in which they are tried. */
+  readonly members: readonly string[]
+  /** SHA-256 fingerprints of certificates that are trusted instead of a CA: upper case, joined by colons. */
+  readonly certificateFingerprints?: readonly string[]
+}
+
+export type ConnectTarget = LibvirtTarget | XAPITarget
+
+export interface Driver<Target extends ConnectTarget = ConnectTarget> {
   readonly name: string
   /** Rejects with HypervisorUnreachable, CredentialsInvalid, CertificateInvalid or VersionUnsupported. */
-  connect(target: ConnectTarget, options?: CallOptions): Promise<Session>
+  connect(target: Target, options?: CallOptions): Promise<Session>
 }

@@ -1,4 +1,5 @@
-import type { DiskSpec, InterfaceSpec, Tag } from '../../hypervisor/port.ts'
+import { BerthError } from '../../errors/index.ts'
+import type { DiskSpec, InterfaceSpec, NetworkAttachment, Tag } from '../../hypervisor/port.ts'
 import { findTagElement, readTag, type TagReading, tagElement } from './tag.ts'
 import { type Element, element, find, findAll, formatXml, parseXml, sizeOf, textOf } from './xml.ts'
 
@@ -120,6 +121,12 @@ function virtioDisk(disk: PlacedDisk, index: number, type: 'qcow2' | 'raw', extr
   ])
 }
 
+function interfaceSource(attachment: NetworkAttachment): [string, Record<string, string>] {
+  if ('bridge' in attachment) return ['bridge', { bridge: attachment.bridge }]
+  if ('libvirtNetwork' in attachment) return ['network', { network: attachment.libvirtNetwork }]
+  throw new BerthError('InvalidConfiguration', `Network ${attachment.xapiNetwork} of XAPI is not for libvirt.`)
+}
+
 /** `vda` … `vdz`, `vdaa` … */
 export function diskTarget(index: number): string {
   const letters = (number: number): string =>
@@ -128,13 +135,10 @@ export function diskTarget(index: number): string {
 }
 
 function virtioInterface({ macAddress, attachment }: InterfaceSpec): Element {
-  const [type, source] =
-    'bridge' in attachment
-      ? ['bridge', element('source', { bridge: attachment.bridge })]
-      : ['network', element('source', { network: attachment.libvirtNetwork })]
+  const [type, source] = interfaceSource(attachment)
   return element('interface', { type }, [
     element('mac', { address: macAddress }),
-    source,
+    element('source', source),
     element('model', { type: 'virtio' }),
     // Without a boot ROM: hosts need no iPXE files, and the firmware does not wait for a network.
     element('rom', { enabled: 'no' }),

@@ -1,15 +1,15 @@
 import type { ConnectionOptions, TlsOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import type { CallOptions, ConnectTarget, Credentials, Driver, Session } from '../../hypervisor/port.ts'
+import type { CallOptions, Credentials, Driver, LibvirtTarget, Session } from '../../hypervisor/port.ts'
 import { Connections } from './connections.ts'
 import { mapError } from './errors.ts'
 import { readHost } from './host.ts'
 import { LibvirtSession } from './session.ts'
 
 /** Machines on a libvirt daemon with QEMU. URIs are those of node-libvirt's `Connection.open`. */
-export const libvirtDriver: Driver = {
+export const libvirtDriver: Driver<LibvirtTarget> = {
   name: 'libvirt',
-  async connect(target: ConnectTarget, options: CallOptions = {}): Promise<Session> {
+  async connect(target: LibvirtTarget, options: CallOptions = {}): Promise<Session> {
     try {
       const connections = await Connections.open(target.uri, connectionOptions(target), options.signal)
       try {
@@ -28,7 +28,7 @@ export const libvirtDriver: Driver = {
   },
 }
 
-function connectionOptions({ uri, credentials, callTimeout }: ConnectTarget): ConnectionOptions {
+function connectionOptions({ uri, credentials, callTimeout }: LibvirtTarget): ConnectionOptions {
   const tls = /^\w+\+tls:/.test(uri) ? { tls: tlsOptions(credentials) } : {}
   return { callTimeout, ...tls }
 }

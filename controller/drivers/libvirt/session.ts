@@ -4,10 +4,10 @@ import type {
   HostInformation,
   HypervisorEvent,
   ImageContent,
-  InterfaceSpec,
   InventoryEntry,
   MachineObservation,
   MachineSpec,
+  NetworkAttachment,
   ObservedInterface,
   ObservedPool,
   PlacedImage,
@@ -75,8 +75,9 @@ export class LibvirtSession implements Session {
    * A libvirt network counts when it is active. Bridges are taken on trust: libvirt tells of a host's interfaces only
    * where netcf or udev are compiled in. A start on a bridge that is not there is refused by the host.
    */
-  async networkExists(attachment: InterfaceSpec['attachment'], options?: CallOptions): Promise<boolean> {
+  async networkExists(attachment: NetworkAttachment, options?: CallOptions): Promise<boolean> {
     if ('bridge' in attachment) return true
+    if (!('libvirtNetwork' in attachment)) return false
     return this.#call('Read', 'main', options, async (connection, calls) => {
       try {
         return await (await connection.lookupNetworkByName(attachment.libvirtNetwork, calls)).isActive(calls)

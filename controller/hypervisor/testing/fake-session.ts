@@ -4,10 +4,10 @@ import {
   type HostInformation,
   type HypervisorEvent,
   type ImageContent,
-  type InterfaceSpec,
   type InventoryEntry,
   type MachineObservation,
   type MachineSpec,
+  type NetworkAttachment,
   type ObservedInterface,
   type ObservedPool,
   type PlacedImage,
@@ -164,8 +164,8 @@ export class FakeSession implements Session {
     return this.#host.addresses.get(instanceID) ?? []
   }
 
-  async networkExists(attachment: InterfaceSpec['attachment']): Promise<boolean> {
-    return this.#host.networks.has('bridge' in attachment ? attachment.bridge : attachment.libvirtNetwork)
+  async networkExists(attachment: NetworkAttachment): Promise<boolean> {
+    return Object.values(attachment).some((name) => this.#host.networks.has(name))
   }
 
   async pool({ name }: PoolQuery): Promise<ObservedPool | undefined> {

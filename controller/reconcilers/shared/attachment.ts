@@ -1,8 +1,8 @@
 import type { Network } from '../../api/index.ts'
-import type { InterfaceSpec } from '../../hypervisor/port.ts'
+import type { NetworkAttachment } from '../../hypervisor/port.ts'
 
 /** What a Network is on one hypervisor: the attachment that names it, else the one for all. */
-export function attachmentOn(network: Network, hypervisor: string): InterfaceSpec['attachment'] | undefined {
+export function attachmentOn(network: Network, hypervisor: string): NetworkAttachment | undefined {
   const { attachments } = network.spec
   const found =
     attachments.find((attachment) => attachment.hypervisor === hypervisor) ??
