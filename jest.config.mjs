@@ -17,7 +17,7 @@ export default {
     {
       ...common,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{controller,images,node-libvirt,hack,test/property}/**/*.test.ts'],
+      testMatch: ['<rootDir>/{controller,images,node-libvirt,xapi-simulator,hack,test/property}/**/*.test.ts'],
     },
     {
       ...common,
