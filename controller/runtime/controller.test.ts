@@ -4,7 +4,7 @@ import { BerthError, type ErrorCode } from '../errors/index.ts'
 import { VirtualClock } from './clock.ts'
 import { Controller, type ControllerOptions } from './controller.ts'
 import { Metrics } from './metrics.ts'
-import type { ReconcileContext, Result } from './port.ts'
+import type { ReconcileContext, Result, Tracing } from './port.ts'
 
 let clock: VirtualClock
 let metrics: Metrics
@@ -117,7 +117,7 @@ describe('what becomes of a key', () => {
     await clock.advance(5_000)
     expect(times()).toEqual([0, 0, 40, 120])
     expect(controller.queue.failures('a')).toBe(0)
-    expect((await metrics.passErrors.get()).values).toEqual([])
+    expect((await metrics.errorCodes.get()).values).toEqual([])
   })
 
   test('a Conflict after another outcome is a first one again', async () => {
@@ -144,7 +144,7 @@ describe('what becomes of a key', () => {
     controller.enqueue('good')
     await clock.advance(1_000)
     expect(passes.map(({ key }) => key)).toEqual(['bad', 'good', 'bad'])
-    expect((await metrics.passErrors.get()).values[0]?.labels).toEqual({ controller: 'thing', reason: 'InternalError' })
+    expect((await metrics.errorCodes.get()).values[0]?.labels).toEqual({ controller: 'thing', reason: 'InternalError' })
   })
 
   test('a reconciler that throws before it is asynchronous is caught too', async () => {
@@ -190,6 +190,114 @@ test('a pass that takes too long is aborted, and tried again', async () => {
   ).enqueue('a')
   await clock.advance(11_000)
   expect(times()).toEqual([0, 11_000])
+})
+
+describe('a pass that does not end though it was aborted', () => {
+  /** Hangs on `hung…` until it is let go. */
+  const hanging = (letGo: Promise<void>): Pass => {
+    return async (key) => {
+      if (key.startsWith('hung')) await letGo
+      return {}
+    }
+  }
+  const abandoned = async () => (await metrics.abandonedPasses.get()).values[0]?.value
+
+  test('keeps no worker, but its key: nothing else is begun for that object', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const controller = start(hanging(promise), { passDeadline: 10_000, abandonAfter: 5_000 })
+    controller.enqueue('hung')
+    await clock.advance(0)
+    controller.enqueue('other')
+    controller.enqueue('hung')
+    await clock.advance(14_999)
+    expect(passes.map(({ key }) => key)).toEqual(['hung'])
+    await clock.advance(1)
+    expect(passes.map(({ key }) => key)).toEqual(['hung', 'other'])
+    expect(await abandoned()).toBe(1)
+    resolve()
+    await clock.advance(0)
+    expect(passes.map(({ key }) => key)).toEqual(['hung', 'other', 'hung'])
+    expect(await abandoned()).toBe(0)
+    expect((await metrics.activeWorkers.get()).values[0]?.value).toBe(0)
+    expect((await metrics.passTimeouts.get()).values[0]?.value).toBe(1)
+  })
+
+  test('keeps its place in its group: what hangs on one host stays bounded', async () => {
+    const controller = start(hanging(new Promise(() => {})), {
+      passDeadline: 10_000,
+      abandonAfter: 5_000,
+      groupOf: () => 'host',
+      groupLimit: 2,
+    })
+    for (const key of ['hung 1', 'hung 2', 'hung 3']) controller.enqueue(key)
+    await clock.advance(3_600_000)
+    expect(passes.map(({ key }) => key)).toEqual(['hung 1', 'hung 2'])
+  })
+
+  test('is no clean end: the lease must not be released', async () => {
+    const controller = start(hanging(new Promise(() => {})), { passDeadline: 10_000, abandonAfter: 5_000 })
+    controller.enqueue('hung')
+    await clock.advance(20_000)
+    const stopped = controller.stop(20_000)
+    await clock.advance(20_000)
+    expect(await stopped).toBe(false)
+  })
+})
+
+test('one hung host: what belongs to others is passed as if it were not there', async () => {
+  const controller = start(async (key) => (key.startsWith('hung') ? new Promise(() => {}) : {}), {
+    workers: 4,
+    groupOf: (key) => key.split('/')[0],
+    groupLimit: 1,
+    passDeadline: 600_000,
+  })
+  for (let n = 0; n < 100; n++) controller.enqueue(`hung/${n}`)
+  for (let n = 0; n < 100; n++) controller.enqueue(`well/${n}`)
+  await clock.advance(0)
+  expect(passes.filter(({ key, at }) => key.startsWith('well') && at === 0)).toHaveLength(100)
+})
+
+test('what nobody foresaw is counted and told; what was foreseen is not', async () => {
+  const told: string[] = []
+  const controller = start(
+    async (key) => {
+      if (key === 'defect') throw new TypeError('x is undefined')
+      throw new BerthError('HypervisorUnreachable', 'x')
+    },
+    { onDefect: (error, name) => told.push(`${name} ${error.code} ${error.cause}`) },
+  )
+  controller.enqueue('defect')
+  controller.enqueue('unreachable')
+  await clock.advance(0)
+  expect(told).toEqual(['thing InternalError TypeError: x is undefined'])
+  expect((await metrics.panics.get()).values[0]?.value).toBe(1)
+  expect((await metrics.passErrors.get()).values[0]?.value).toBe(2)
+})
+
+test('each pass is traced with its outcome; the log names the trace', async () => {
+  const traced: string[] = []
+  const lines: string[] = []
+  const tracing: Tracing = {
+    async pass(controller, work) {
+      const ended = await work('trace-1')
+      traced.push(`${controller} ${ended.outcome}`)
+      return ended
+    },
+    call() {},
+  }
+  const controller = start(
+    async (key, { log }) => {
+      log.info('looking')
+      if (key === 'bad') throw new BerthError('HypervisorUnreachable', 'x')
+      return {}
+    },
+    { tracing, log: pino({ level: 'info' }, { write: (line) => void lines.push(line) }) },
+  )
+  controller.enqueue('good')
+  controller.enqueue('bad')
+  await clock.advance(0)
+  expect(traced).toEqual(['thing Success', 'thing HypervisorUnreachable'])
+  expect(lines.filter((line) => line.includes('"traceID":"trace-1"'))).toHaveLength(2)
 })
 
 describe('stop', () => {

@@ -29,8 +29,18 @@ export interface Reconciler {
   reconcile(key: string, context: ReconcileContext): Promise<Result>
 }
 
-/** Where watches and host events put keys. Adding a key that is queued changes nothing; one that is being worked on is done again after. */
-export type Enqueue = (key: string) => void
+/**
+ * Why a key is looked at, the most urgent first: a user has changed the object; it is to be deleted; anything else has
+ * happened that it may depend on; a pass has failed; nothing is known to have happened (the first listing, a sweep).
+ */
+export const priorities = ['Change', 'Deletion', 'Event', 'Retry', 'Resync'] as const
+export type Priority = (typeof priorities)[number]
+
+/**
+ * Where watches and host events put keys; `Event` where no priority is given. Adding a key that is queued can only make
+ * it more urgent; one that is being worked on is done again after.
+ */
+export type Enqueue = (key: string, priority?: Priority) => void
 
 /** The lease's guard: called on the way out of every mutation, by the monotonic clock. */
 export interface Guard {
@@ -81,4 +91,30 @@ export interface Tasks {
   ): void
   state(name: string): TaskState | undefined
   cancel(name: string): void
+}
+
+/** Spans of traces: one for each pass, and within it one for each call that it makes. */
+export interface Tracing {
+  /** @param work is told the trace's id, if it is recorded; it resolves with how the pass ended. */
+  pass<T extends { readonly outcome: string }>(
+    controller: string,
+    work: (traceID: string | undefined) => Promise<T>,
+  ): Promise<T>
+  /** A call that has just ended, by the pass that runs now; nothing outside of passes. */
+  call(call: TracedCall): void
+}
+
+export interface TracedCall {
+  readonly system: 'hypervisor' | 'kubernetes'
+  readonly method: string
+  readonly seconds: number
+  /** `Success`, an HTTP status or a code of the error table. */
+  readonly outcome: string
+  readonly failed: boolean
+}
+
+/** Records nothing. */
+export const noTracing: Tracing = {
+  pass: (_controller, work) => work(undefined),
+  call() {},
 }

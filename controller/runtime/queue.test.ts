@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { VirtualClock } from './clock.ts'
+import { priorities } from './port.ts'
 import { Queue } from './queue.ts'
 
 let clock: VirtualClock
@@ -151,14 +152,18 @@ test('shut down: who waits gets nothing, nothing is taken any more, no timer is 
 
 test('metrics count what happened', async () => {
   const seen: string[] = []
+  let working: () => readonly number[] = () => []
   const measured = new Queue({
     clock,
     metrics: {
       added: () => seen.push('added'),
-      depth: (length) => seen.push(`depth ${length}`),
+      depth: (priority, length) => seen.push(`${priority} ${length}`),
       waited: (seconds) => seen.push(`waited ${seconds}`),
       worked: (seconds) => seen.push(`worked ${seconds}`),
       retried: () => seen.push('retried'),
+      working: (seconds) => {
+        working = seconds
+      },
     },
   })
   measured.add('a')
@@ -166,15 +171,144 @@ test('metrics count what happened', async () => {
   await clock.advance(2_000)
   await measured.take()
   await clock.advance(3_000)
+  expect(working()).toEqual([3])
   measured.done('a')
   measured.retry('a')
-  expect(seen).toEqual(['added', 'depth 1', 'waited 2', 'depth 0', 'worked 3', 'retried'])
+  expect(seen).toEqual(['added', 'Event 1', 'Event 0', 'waited 2', 'worked 3', 'retried'])
 })
 
-test('property: whatever happens, no key is lost and none is with two workers', async () => {
-  const key = fc.constantFrom('a', 'b', 'c')
+describe('priorities', () => {
+  test('the most urgent comes first, of one priority in order of arrival', async () => {
+    const added = ['Resync', 'Retry', 'Event', 'Deletion', 'Change'] as const
+    for (const priority of added) queue.add(priority, priority)
+    queue.add('Change 2', 'Change')
+    // The fourth is the turn of who has waited longest.
+    expect(await taken()).toEqual(['Change', 'Change 2', 'Deletion', 'Resync', 'Event', 'Retry'])
+  })
+
+  test('a flood without urgency does not hold up a change', async () => {
+    for (let n = 0; n < 10_000; n++) queue.add(`resync ${n}`, 'Resync')
+    await clock.advance(3_600_000)
+    queue.add('change', 'Change')
+    const first = [await queue.take(), await queue.take()]
+    expect(first).toContain('change')
+  })
+
+  test('adding again raises a key that waits, and never lowers it', async () => {
+    for (const key of ['a', 'b', 'c']) queue.add(key, 'Resync')
+    queue.add('c', 'Change')
+    queue.add('c', 'Resync')
+    expect(await taken()).toEqual(['c', 'a', 'b'])
+  })
+
+  test('one that is raised while it is worked on comes as the most urgent that it was added with', async () => {
+    queue.add('a')
+    await queue.take()
+    queue.add('a', 'Change')
+    queue.add('a', 'Resync')
+    for (const key of ['b', 'c']) queue.add(key, 'Deletion')
+    queue.done('a')
+    expect(await taken()).toEqual(['a', 'b', 'c'])
+  })
+
+  test('a retry comes after news, and before what nobody asked for', async () => {
+    queue.retry('failed')
+    await clock.advance(1_000)
+    queue.add('listed', 'Resync')
+    queue.add('news')
+    expect(await taken()).toEqual(['news', 'failed', 'listed'])
+  })
+
+  test('property: n keys wait; one more comes within 4·(n+1), though others that are more urgent come without end', async () => {
+    const priority = fc.constantFrom(...priorities)
+    await fc.assert(
+      fc.asyncProperty(fc.array(priority, { maxLength: 12 }), priority, async (before, own) => {
+        const flooded = new Queue({ clock })
+        for (const [n, other] of before.entries()) flooded.add(`before ${n}`, other)
+        flooded.add('mine', own)
+        const given: string[] = []
+        for (let n = 0; n < 4 * (before.length + 1); n++) {
+          flooded.add(`flood ${n}`, 'Change')
+          flooded.add(`more ${n}`, 'Change')
+          const key = (await flooded.take()) as string
+          given.push(key)
+          flooded.done(key)
+        }
+        expect(given).toContain('mine')
+      }),
+      { numRuns: 50 },
+    )
+  })
+})
+
+describe('groups', () => {
+  const groupOf = (key: string): string | undefined => (key.startsWith('none') ? undefined : key.split('/')[0])
+  const handed = async (from: Queue, count: number) => {
+    const keys: (string | undefined)[] = []
+    for (let n = 0; n < count; n++) keys.push(await from.take())
+    return keys
+  }
+
+  test('a host that hangs holds as many workers as its limit; the others go on, in order', async () => {
+    const grouped = new Queue({ clock, groupOf, groupLimit: 2 })
+    for (const key of ['slow/1', 'slow/2', 'slow/3', 'fast/1', 'slow/4', 'none', 'fast/2']) grouped.add(key)
+    expect(await handed(grouped, 5)).toEqual(['slow/1', 'slow/2', 'fast/1', 'none', 'fast/2'])
+    const waits = grouped.take()
+    let given: string | undefined
+    void waits.then((key) => {
+      given = key
+    })
+    await clock.advance(60_000)
+    expect(given).toBeUndefined()
+    expect(grouped.length).toBe(2)
+    // It answers again.
+    grouped.done('slow/1')
+    expect(await waits).toBe('slow/3')
+  })
+
+  test('what belongs to no group has no limit', async () => {
+    const grouped = new Queue({ clock, groupOf, groupLimit: 1 })
+    for (const key of ['none/1', 'none/2', 'none/3']) grouped.add(key)
+    expect(await handed(grouped, 3)).toEqual(['none/1', 'none/2', 'none/3'])
+  })
+
+  test('of a group that has room again the most urgent comes first', async () => {
+    const grouped = new Queue({ clock, groupOf, groupLimit: 1 })
+    grouped.add('a/1')
+    await grouped.take()
+    grouped.add('a/2', 'Resync')
+    grouped.add('a/3', 'Change')
+    grouped.done('a/1')
+    expect(await grouped.take()).toBe('a/3')
+  })
+
+  test('a key whose group has changed counts for the new one: when it is added again, or handed out', async () => {
+    const group = new Map([
+      ['first', 'a'],
+      ['moves', 'a'],
+      ['later', 'b'],
+    ])
+    const grouped = new Queue({ clock, groupOf: (key) => group.get(key), groupLimit: 1 })
+    for (const key of ['first', 'moves', 'later']) grouped.add(key)
+    await grouped.take()
+    group.set('moves', 'c')
+    grouped.add('moves')
+    group.set('later', 'a')
+    // `later` is of the group now that is full.
+    expect(await grouped.take()).toBe('moves')
+    expect(grouped.length).toBe(1)
+    grouped.done('first')
+    expect(await grouped.take()).toBe('later')
+  })
+})
+
+test('property: whatever happens, no key is lost, none is with two workers, no group is over its limit', async () => {
+  const key = fc.constantFrom('a', 'b', 'c', 'd', 'e')
+  const priority = fc.constantFrom(...priorities)
+  const group = fc.constantFrom('x', 'y', undefined)
   const action = fc.oneof(
-    fc.record({ do: fc.constant('add' as const), key }),
+    fc.record({ do: fc.constant('add' as const), key, priority }),
+    fc.record({ do: fc.constant('move' as const), key, group }),
     fc.record({ do: fc.constant('addAfter' as const), key, delay: fc.integer({ min: 0, max: 50 }) }),
     fc.record({ do: fc.constant('retry' as const), key }),
     fc.record({ do: fc.constant('take' as const) }),
@@ -184,42 +318,62 @@ test('property: whatever happens, no key is lost and none is with two workers', 
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
       const time = new VirtualClock()
-      const tested = new Queue({ clock: time, backoff: { base: 10, max: 40 } })
-      const working = new Set<string>()
+      const groups = new Map<string, string | undefined>([
+        ['a', 'x'],
+        ['b', 'x'],
+        ['c', 'y'],
+      ])
+      const tested = new Queue({
+        clock: time,
+        backoff: { base: 10, max: 40 },
+        groupOf: (asked) => groups.get(asked),
+        groupLimit: 1,
+      })
+      /** Key → the group that it counts for. */
+      const working = new Map<string, string | undefined>()
       /** Added, and not begun since. */
       const owed = new Set<string>()
-      const take = async () => {
-        const next = (await tested.take()) as string
-        expect(working.has(next)).toBe(false)
-        working.add(next)
-        owed.delete(next)
+      const wrong: string[] = []
+      let asking = 0
+      const ask = () => {
+        asking++
+        void tested.take().then((next = '') => {
+          asking--
+          const mine = groups.get(next)
+          if (working.has(next)) wrong.push(`${next} is worked on already`)
+          if (mine !== undefined && [...working.values()].includes(mine)) wrong.push(`${next}: ${mine} is full`)
+          working.set(next, mine)
+          owed.delete(next)
+        })
+      }
+      const done = (busy: string) => {
+        working.delete(busy)
+        tested.done(busy)
       }
       for (const step of actions) {
-        if (step.do === 'take') {
-          if (tested.length > 0) await take()
-        } else if (step.do === 'advance') {
+        if (step.do === 'take') ask()
+        else if (step.do === 'move') groups.set(step.key, step.group)
+        else if (step.do === 'done') done(step.key)
+        else if (step.do === 'advance') {
           time.stall(step.by)
           await time.advance(0)
-        } else if (step.do === 'done') {
-          working.delete(step.key)
-          tested.done(step.key)
         } else {
           owed.add(step.key)
-          if (step.do === 'add') tested.add(step.key)
+          if (step.do === 'add') tested.add(step.key, step.priority)
           else if (step.do === 'addAfter') tested.addAfter(step.key, step.delay)
           else tested.retry(step.key)
         }
+        await Promise.resolve()
       }
-      for (let round = 0; round < 3; round++) {
-        for (const busy of [...working]) {
-          working.delete(busy)
-          tested.done(busy)
-        }
-        await time.advance(100)
-        while (tested.length > 0) await take()
+      for (let round = 0; round < 12; round++) {
+        for (const busy of [...working.keys()]) done(busy)
+        while (asking < tested.length) ask()
+        await time.advance(20)
       }
+      expect(wrong).toEqual([])
       expect([...owed]).toEqual([])
+      expect(tested.length).toBe(0)
     }),
-    { numRuns: 60 },
+    { numRuns: 100 },
   )
 })
