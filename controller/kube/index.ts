@@ -3,6 +3,7 @@ export { type Credentials, loadCredentials } from './credentials.ts'
 export { APIEventRecorder, type DropReason } from './events.ts'
 export { ListWatchInformer } from './informer.ts'
 export { LeaderElector } from './lease.ts'
+export { NotingClient } from './noting-client.ts'
 export { OverlayCache } from './overlay.ts'
 export * from './port.ts'
 export {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { ListWatchInformer } from './informer.ts'
+import { type InformerOptions, ListWatchInformer } from './informer.ts'
 import type { CacheChange, KubeObject, Resource } from './port.ts'
 import { systemClock } from './testing/clock.ts'
 import { type Answer, eventually, FakeAPI, json, quiet, status } from './testing/fake-api.ts'
@@ -17,6 +17,7 @@ let stop: AbortController
 let running: Promise<void> | undefined
 beforeEach(async () => {
   api = await FakeAPI.start()
+  api.refusesStreaming = true
   transport = api.transport()
   stop = new AbortController()
 })
@@ -27,7 +28,7 @@ afterEach(async () => {
   await api.stop()
 })
 
-const make = (options: { silence?: number } = {}) =>
+const make = (options: Partial<InformerOptions<Thing>> = {}) =>
   new ListWatchInformer<Thing>({
     transport,
     resource: things,
@@ -41,8 +42,8 @@ const make = (options: { silence?: number } = {}) =>
 /** Starts it, and keeps what it tells as `Type name/uid`. */
 function start(informer: ListWatchInformer<Thing>): string[] {
   const told: string[] = []
-  informer.onChange(({ type, object }: CacheChange<Thing>) => {
-    told.push(`${type} ${object.metadata.name}/${object.metadata.uid}`)
+  informer.onChange(({ type, object, initial }: CacheChange<Thing>) => {
+    told.push(`${initial ? 'initially ' : ''}${type} ${object.metadata.name}/${object.metadata.uid}`)
   })
   running = informer.run(stop.signal)
   return told
@@ -90,7 +91,7 @@ describe('the usual way', () => {
     const told = start(informer)
     await informer.ready
     expect(informer.synced).toBe(true)
-    expect(told).toEqual(['Added a/a', 'Added b/b'])
+    expect(told).toEqual(['initially Added a/a', 'initially Added b/b'])
     await eventually(() => watch.opened)
     expect(watches()[0]?.query).toMatchObject({ resourceVersion: '5', allowWatchBookmarks: 'true' })
     const seconds = Number(watches()[0]?.query['timeoutSeconds'])
@@ -136,14 +137,25 @@ describe('the usual way', () => {
     expect(informer.get('ns/a')?.metadata.annotations).toEqual({ mine: 'x' })
   })
 
+  test('what is kept of an object can be made smaller', async () => {
+    const watch = openWatch()
+    api.script.push(list('5', thing('a', '1')), watch.answer)
+    const informer = make({ transform: ({ spec: _, ...object }) => object })
+    start(informer)
+    await eventually(() => watch.opened)
+    watch.response.write(line('ADDED', thing('b', '6')))
+    await eventually(() => informer.list().length === 2)
+    expect(informer.list().map(({ spec }) => spec)).toEqual([undefined, undefined])
+  })
+
   test('who listens later is told of what is there', async () => {
     api.script.push(list('5', thing('a', '1')), openWatch().answer)
     const informer = make()
     start(informer)
     await informer.ready
-    const late: string[] = []
-    informer.onChange(({ type, object }) => late.push(`${type} ${object.metadata.name}`))
-    expect(late).toEqual(['Added a'])
+    const late: unknown[] = []
+    informer.onChange(({ type, object, initial }) => late.push([type, object.metadata.name, initial]))
+    expect(late).toEqual([['Added', 'a', true]])
   })
 
   test('a watch that the server ends after its time is opened again where it was, with no listing', async () => {
@@ -172,7 +184,7 @@ describe('failures', () => {
     const informer = make()
     const told = start(informer)
     await informer.ready
-    expect(told).toEqual(['Added a/a'])
+    expect(told).toEqual(['initially Added a/a'])
   })
 
   test.each<[string, (response: ServerResponse) => void]>([
@@ -308,6 +320,171 @@ describe('failures', () => {
   })
 })
 
+describe('streaming lists', () => {
+  beforeEach(() => {
+    api.refusesStreaming = false
+  })
+  const end = (resourceVersion: string) =>
+    line('BOOKMARK', { metadata: { resourceVersion, annotations: { 'k8s.io/initial-events-end': 'true' } } })
+
+  test('one watch tells first everything, then changes; nothing is told before the end of the first state', async () => {
+    const [first, second] = [openWatch(), openWatch()]
+    api.script.push(first.answer, second.answer)
+    const informer = make()
+    const told = start(informer)
+    await eventually(() => first.opened)
+    expect(watches()[0]?.query).toMatchObject({
+      sendInitialEvents: 'true',
+      resourceVersionMatch: 'NotOlderThan',
+      allowWatchBookmarks: 'true',
+    })
+    expect(watches()[0]?.query).not.toHaveProperty('resourceVersion')
+    first.response.write(
+      line('ADDED', thing('a', '3')) + line('ADDED', thing('b', '1')) + line('ADDED', thing('c', '2')),
+    )
+    // It changes while the server tells of the first state.
+    first.response.write(line('MODIFIED', thing('b', '6', 'b', 'blue')) + line('DELETED', thing('c', '7')))
+    await new Promise((resolve) => first.response.write('', resolve))
+    expect([told, informer.synced, informer.resourceVersion]).toEqual([[], false, undefined])
+    first.response.write(end('7') + line('ADDED', thing('d', '8')))
+    await eventually(() => told.length === 3)
+    expect(told).toEqual(['initially Added a/a', 'initially Added b/b', 'Added d/d'])
+    expect(informer.get('ns/b')?.spec?.color).toBe('blue')
+    expect(informer.resourceVersion).toBe('8')
+    await informer.ready
+    first.response.end()
+    await eventually(() => second.opened)
+    expect(watches()[1]?.query).toMatchObject({ resourceVersion: '8' })
+    expect(watches()[1]?.query).not.toHaveProperty('sendInitialEvents')
+    expect(lists()).toEqual([])
+  })
+
+  test('after a 410 everything is streamed anew, and replaces what is known at once', async () => {
+    const [first, second] = [openWatch(), openWatch()]
+    api.script.push(first.answer, second.answer)
+    const informer = make()
+    const told = start(informer)
+    await eventually(() => first.opened)
+    first.response.write(line('ADDED', thing('gone', '1')) + line('ADDED', thing('stays', '2')) + end('5'))
+    first.response.write(line('ERROR', { code: 410, message: 'too old' }))
+    await eventually(() => second.opened)
+    second.response.write(line('ADDED', thing('stays', '2')))
+    await new Promise((resolve) => second.response.write('', resolve))
+    expect(informer.list()).toHaveLength(2)
+    second.response.write(line('ADDED', thing('new', '8')) + end('9'))
+    await eventually(() => told.length === 4)
+    expect(told.slice(2)).toEqual(['Deleted gone/gone', 'Added new/new'])
+  })
+
+  test.each<[string, (response: ServerResponse) => void]>([
+    ['cut', (response) => void response.socket?.destroy()],
+    ['ended', (response) => void response.end()],
+  ])('%s before its end: nothing of it is taken, and it is begun anew', async (_name, cut) => {
+    const [first, second] = [openWatch(), openWatch()]
+    api.script.push(first.answer, second.answer)
+    const informer = make()
+    const told = start(informer)
+    await eventually(() => first.opened)
+    first.response.write(line('ADDED', thing('a', '3')))
+    await new Promise((resolve) => first.response.write('', resolve))
+    cut(first.response)
+    await eventually(() => second.opened)
+    expect(watches()[1]?.query).toHaveProperty('sendInitialEvents')
+    second.response.write(line('ADDED', thing('b', '4')) + end('9'))
+    await eventually(() => told.length === 1)
+    expect(told).toEqual(['initially Added b/b'])
+  })
+
+  test.each<[string, Answer, { silence?: number }]>([
+    ['refuses them', status(422, 'Invalid', 'sendInitialEvents: Forbidden: watch-list feature gate'), {}],
+    [
+      'does not know them, and marks no end',
+      (_request, response) =>
+        void response.write(line('ADDED', thing('a', '1')) + line('BOOKMARK', { metadata: { resourceVersion: '9' } })),
+      {},
+    ],
+    [
+      'does not know them, and says nothing more',
+      (_request, response) => void response.write(line('ADDED', thing('a', '1'))),
+      { silence: 30 },
+    ],
+  ])('a server that %s: is listed in pages, from then on', async (_name, answer, options) => {
+    const watch = openWatch()
+    api.script.push(
+      answer,
+      list('5', thing('a', '1')),
+      status(410, 'Expired', 'too old'),
+      list('9', thing('a', '1')),
+      watch.answer,
+    )
+    const informer = make(options)
+    const told = start(informer)
+    await eventually(() => watch.opened)
+    expect(told).toEqual(['initially Added a/a'])
+    expect(lists()).toHaveLength(2)
+    expect(api.requests.filter(({ query }) => query['sendInitialEvents'])).toHaveLength(1)
+  })
+
+  test('no right to watch is no refusal of streaming: it is asked for again', async () => {
+    const watch = openWatch()
+    api.script.push(status(403, 'Forbidden', 'no RBAC yet'), status(500, 'InternalError', 'etcd'), watch.answer)
+    start(make())
+    await eventually(() => watch.opened)
+    expect(watches()[2]?.query).toHaveProperty('sendInitialEvents')
+  })
+})
+
+describe('time does not go back', () => {
+  test('a listing that is older than what was seen is not taken', async () => {
+    const watch = openWatch()
+    api.script.push(
+      list('90', thing('a', '80')),
+      status(410, 'Expired', 'too old'),
+      // Another API server, which lags behind.
+      list('50', thing('a', '40'), thing('ghost', '45')),
+      list('50', thing('a', '40'), thing('ghost', '45')),
+      list('100', thing('a', '95')),
+      watch.answer,
+    )
+    const informer = make()
+    const told = start(informer)
+    await eventually(() => watch.opened)
+    expect(told).toEqual(['initially Added a/a', 'Modified a/a'])
+    expect(informer.resourceVersion).toBe('100')
+  })
+
+  test('a server that insists was restored from a backup: it is believed in the end', async () => {
+    api.script.push(list('90', thing('lost', '80')), status(410, 'Expired', 'too old'))
+    api.fallback = (request, response) => {
+      if (request.query['watch'] === undefined) list('50', thing('a', '40'))(request, response)
+      else openWatch().answer(request, response)
+    }
+    const informer = make()
+    const told = start(informer)
+    await eventually(() => told.length === 3)
+    expect(told.slice(1)).toEqual(['Deleted lost/lost', 'Added a/a'])
+    expect(lists().length).toBeGreaterThan(10)
+    expect(informer.resourceVersion).toBe('50')
+  })
+
+  test('events that are older than what was seen, or come twice, are not told', async () => {
+    const watch = openWatch()
+    api.script.push(list('9', thing('a', '8')), watch.answer)
+    const informer = make()
+    const told = start(informer)
+    await eventually(() => watch.opened)
+    const deleted = line('DELETED', thing('a', '12'))
+    watch.response.write(
+      line('MODIFIED', thing('a', '11', 'a', 'blue')) + line('MODIFIED', thing('a', '10', 'a', 'old')),
+    )
+    watch.response.write(
+      deleted + line('ADDED', thing('a', '11', 'a', 'blue')) + deleted + line('ADDED', thing('b', '13')),
+    )
+    await eventually(() => told.length === 4)
+    expect(told.slice(1)).toEqual(['Modified a/a', 'Deleted a/a', 'Added b/b'])
+  })
+})
+
 describe('identity is the uid', () => {
   test('deleted and made again under one name while the watch was away: Deleted, then Added', async () => {
     const second = openWatch()
@@ -320,7 +497,7 @@ describe('identity is the uid', () => {
     const informer = make()
     const told = start(informer)
     await eventually(() => second.opened)
-    expect(told).toEqual(['Added a/old', 'Deleted a/old', 'Added a/new'])
+    expect(told).toEqual(['initially Added a/old', 'Deleted a/old', 'Added a/new'])
   })
 
   test('the same within a watch that shows only the new one', async () => {
@@ -331,7 +508,7 @@ describe('identity is the uid', () => {
     await eventually(() => watch.opened)
     watch.response.write(line('MODIFIED', thing('a', '8', 'new', 'blue')))
     await eventually(() => told.length === 3)
-    expect(told).toEqual(['Added a/old', 'Deleted a/old', 'Added a/new'])
+    expect(told).toEqual(['initially Added a/old', 'Deleted a/old', 'Added a/new'])
     expect(informer.byIndex('color', 'red')).toEqual([])
   })
 

@@ -1,9 +1,18 @@
 /**
- * List, then watch, as an explicit state machine: Empty → Listing → Watching. Every failure leads back to one of these
- * states after a jittered back-off; nothing but the caller's signal ends it.
+ * What the API server has of one kind, kept up to date; an explicit state machine.
  *
- * Guarantees: after `ready`, the store holds what the server had at some moment, and catches up. Every object that
- * vanished is told as Deleted, though nobody may have seen it go. A watch that has gone silent is opened again.
+ *     Empty ─► Streaming ─► Watching        Streaming: one watch that first tells everything there is
+ *       │          │            ▲           Listing:   everything, in pages
+ *       └──────────┴► Listing ──┘           Watching:  changes, from the last version seen
+ *
+ * A server that refuses to stream the first state is listed from then on. Every failure leads back to one of these
+ * states after a jittered back-off: 410 and what can't be understood to Empty, everything else to where it was. Nothing
+ * but the caller's signal ends it.
+ *
+ * Guarantees: after `ready`, the store holds what the server had at some moment, and catches up. A complete state
+ * replaces the store at once, and only when it is complete. Every object that vanished is told as Deleted, though nobody
+ * may have seen it go. Time does not go back: what is older than what was seen is not taken, unless the server insists
+ * (it was restored from a backup). A watch that has gone silent is opened again.
  * Caveat: what is told may be stale; it is a reason to look, never to destroy.
  */
 import type { Logger } from 'pino'
@@ -12,10 +21,19 @@ import { backoffDelay } from './backoff.ts'
 import { listPages, pathOf } from './client.ts'
 import { type Clock, sleep } from './clock.ts'
 import { linesOf } from './lines.ts'
-import type { CacheChange, IndexFunctions, Informer, KubeObject, ReadObject, Resource } from './port.ts'
+import {
+  type CacheChange,
+  type IndexFunctions,
+  type Informer,
+  type KubeObject,
+  keyOf,
+  type ReadObject,
+  type Resource,
+} from './port.ts'
 import { httpStatus } from './status.ts'
 import { Store } from './store.ts'
 import type { Transport } from './transport.ts'
+import { isOlder } from './versions.ts'
 
 export interface InformerOptions<T extends KubeObject> {
   readonly transport: Transport
@@ -26,6 +44,8 @@ export interface InformerOptions<T extends KubeObject> {
   readonly labelSelector?: string
   readonly fieldSelector?: string
   readonly indices?: IndexFunctions<T>
+  /** Makes of an object what is kept of it; managedFields and the last applied configuration never are. */
+  readonly transform?: (object: ReadObject<T>) => ReadObject<T>
   readonly random?: () => number
   /** Between failures, ms. Default 500 … 30 000. */
   readonly backoff?: { readonly base: number; readonly max: number }
@@ -35,13 +55,15 @@ export interface InformerOptions<T extends KubeObject> {
   readonly watchTime?: number
 }
 
-type State =
-  | { readonly name: 'Empty' }
-  | { readonly name: 'Listing' }
-  | { readonly name: 'Watching'; readonly resourceVersion: string }
+type State = 'Empty' | 'Streaming' | 'Listing' | 'Watching'
 
 /** A watch that ends sooner, with nothing told, has failed. */
 const shortestWatch = 1_000
+/** A server that streams the first state pauses no longer, ms; one that does not know how to says nothing of its end. */
+const longestPause = 30_000
+/** So often a complete state that is older than what was seen is not taken: about two minutes. */
+const mostBackwards = 10
+const initialEventsEnd = 'k8s.io/initial-events-end'
 
 export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   readonly ready: Promise<void>
@@ -50,8 +72,14 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   readonly #listeners: ((change: CacheChange<T>) => void)[] = []
   readonly #random: () => number
   #setReady: () => void = () => {}
-  #state: State = { name: 'Empty' }
+  #state: State = 'Empty'
+  #resourceVersion: string | undefined
+  /** The server has not refused yet. */
+  #streams = true
+  /** What a stream has told so far of the first state. */
+  #streamed = new Map<string, ReadObject<T>>()
   #failures = 0
+  #backwards = 0
 
   constructor(options: InformerOptions<T>) {
     this.#options = options
@@ -67,6 +95,9 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   get synced(): boolean {
     return this.#store.synced
   }
+  get resourceVersion(): string | undefined {
+    return this.#resourceVersion
+  }
   get(key: string) {
     return this.#store.get(key)
   }
@@ -80,7 +111,7 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   /** Told of every change from now on, and of what is there already as Added. */
   onChange(listener: (change: CacheChange<T>) => void): void {
     this.#listeners.push(listener)
-    for (const object of this.#store.list()) this.#call(listener, { type: 'Added', object })
+    for (const object of this.#store.list()) this.#call(listener, { type: 'Added', object, initial: true })
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -91,13 +122,13 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
       } catch (error) {
         if (signal.aborted) return
         this.#failures++
-        if (mustListAgain(error)) this.#state = { name: 'Empty' }
+        if (mustListAgain(error)) this.#state = 'Empty'
         const wait = backoffDelay(this.#failures, backoff, this.#random)
         log.warn(
           {
             err: error,
             kind: resource.kind,
-            state: this.#state.name,
+            state: this.#state,
             failures: this.#failures,
             wait: Math.round(wait),
           },
@@ -109,38 +140,80 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   }
 
   async #step(signal: AbortSignal): Promise<State> {
-    switch (this.#state.name) {
+    switch (this.#state) {
       case 'Empty':
-        return { name: 'Listing' }
+        return this.#streams ? 'Streaming' : 'Listing'
+      case 'Streaming':
+        return this.#stream(signal)
       case 'Listing':
-        return { name: 'Watching', resourceVersion: await this.#list(signal) }
+        await this.#list(signal)
+        return 'Watching'
       case 'Watching':
-        await this.#watch(this.#state.resourceVersion, signal)
-        return this.#state
+        await this.#watch(signal)
+        return 'Watching'
     }
   }
 
-  async #list(signal: AbortSignal): Promise<string> {
+  async #list(signal: AbortSignal): Promise<void> {
     const { transport, resource } = this.#options
     const { items, resourceVersion } = await listPages(transport, resource, { ...this.#selection(), signal })
-    this.#tell(this.#store.replace(items.map(slim)))
+    this.#adopt(
+      items.map((object) => this.#slim(object)),
+      resourceVersion,
+    )
+  }
+
+  /** The first state and the changes after it, by one watch. */
+  async #stream(signal: AbortSignal): Promise<State> {
+    this.#streamed = new Map()
+    try {
+      await this.#watch(signal)
+      return 'Watching'
+    } catch (error) {
+      if (signal.aborted || !isRefusal(error)) throw error
+      this.#streams = false
+      this.#options.log.info({ err: error, kind: this.#options.resource.kind }, 'no streaming lists: listing in pages')
+      return 'Listing'
+    } finally {
+      this.#streamed = new Map()
+    }
+  }
+
+  /** Makes a complete state the store's. */
+  #adopt(objects: readonly ReadObject<T>[], resourceVersion: string): void {
+    const { log, resource } = this.#options
+    if (isOlder(resourceVersion, this.#resourceVersion)) {
+      if (++this.#backwards <= mostBackwards) {
+        throw new BerthError('APIUnavailable', 'The API server gave an older state than it had given before.')
+      }
+      log.error({ kind: resource.kind, resourceVersion }, 'the API server insists on an older state: restart Berth')
+    }
+    this.#backwards = 0
     this.#failures = 0
+    this.#resourceVersion = resourceVersion
+    this.#state = 'Watching'
+    const first = !this.#store.synced
+    const changes = this.#store.replace(objects)
+    this.#tell(first ? changes.map((change) => ({ ...change, initial: true })) : changes)
     this.#setReady()
-    return resourceVersion
   }
 
   /** Returns when the watch has ended as watches do. The state moves with every event, so that nothing is told twice. */
-  async #watch(resourceVersion: string, signal: AbortSignal): Promise<void> {
+  async #watch(signal: AbortSignal): Promise<void> {
     const { transport, resource, clock, namespace, silence = 150_000, watchTime = 300_000 } = this.#options
     const { labelSelector, fieldSelector } = this.#selection()
     const started = clock.monotonic()
+    const from =
+      this.#state === 'Streaming'
+        ? { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' }
+        : { resourceVersion: this.#resourceVersion }
     const stream = await transport.stream({
       method: 'GET',
       path: pathOf(resource, namespace === undefined ? {} : { namespace }),
       query: {
         watch: 'true',
         allowWatchBookmarks: 'true',
-        resourceVersion,
+        ...from,
         timeoutSeconds: String(Math.ceil((watchTime * (1 + this.#random())) / 1000)),
         labelSelector,
         fieldSelector,
@@ -149,7 +222,7 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
     })
     let silent = false
     const listen = () =>
-      clock.after(silence, () => {
+      clock.after(this.#state === 'Streaming' ? Math.min(silence, longestPause) : silence, () => {
         silent = true
         stream.close()
       })
@@ -158,18 +231,23 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
     try {
       for await (const line of linesOf(stream.chunks)) {
         cancel()
+        if (line.trim() !== '') {
+          this.#receive(parse<T>(line))
+          told = true
+          if (this.#state === 'Watching') this.#failures = 0
+        }
         cancel = listen()
-        if (line.trim() === '') continue
-        this.#receive(parse<T>(line))
-        told = true
-        this.#failures = 0
       }
     } catch (error) {
+      if (silent && this.#state === 'Streaming') throw new StreamingRefused('The first state has no end.')
       if (silent) throw new BerthError('APIUnavailable', `A watch was silent for ${silence / 1000} s.`)
       throw error
     } finally {
       cancel()
       stream.close()
+    }
+    if (this.#state === 'Streaming' && !signal.aborted) {
+      throw new BerthError('APIUnavailable', 'A watch ended before it had told everything.')
     }
     if (!told && !signal.aborted && clock.monotonic() - started < shortestWatch) {
       throw new BerthError('APIUnavailable', 'A watch ended as soon as it began.')
@@ -177,23 +255,52 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   }
 
   #receive({ type, object }: WatchEvent<T>): void {
+    if (this.#state === 'Streaming') {
+      this.#receiveInitial({ type, object })
+      return
+    }
+    const { resourceVersion } = object.metadata
+    // A server that lags behind the one before, or repeats itself.
+    if (isOlder(resourceVersion, this.#resourceVersion)) return
+    this.#resourceVersion = resourceVersion
     switch (type) {
       case 'ADDED':
       case 'MODIFIED':
-        this.#tell(this.#store.put(slim(this.#typed(object))))
+        this.#tell(this.#store.put(this.#slim(object)))
         break
       case 'DELETED':
-        this.#tell(this.#store.remove(slim(this.#typed(object))))
+        this.#tell(this.#store.remove(this.#slim(object)))
         break
       case 'BOOKMARK':
         break
     }
-    this.#state = { name: 'Watching', resourceVersion: object.metadata.resourceVersion }
   }
 
-  #typed(object: ReadObject<T>): ReadObject<T> {
-    const { apiVersion, kind } = this.#options.resource
-    return { ...object, apiVersion, kind }
+  #receiveInitial({ type, object }: WatchEvent<T>): void {
+    const { metadata } = object
+    switch (type) {
+      case 'ADDED':
+      case 'MODIFIED':
+        this.#streamed.set(keyOf(object), this.#slim(object))
+        break
+      case 'DELETED':
+        this.#streamed.delete(keyOf(object))
+        break
+      case 'BOOKMARK':
+        if (metadata.annotations?.[initialEventsEnd] !== 'true') {
+          throw new StreamingRefused('The server does not tell where the first state ends.')
+        }
+        this.#adopt([...this.#streamed.values()], metadata.resourceVersion)
+        this.#streamed = new Map()
+        break
+    }
+  }
+
+  #slim(object: ReadObject<T>): ReadObject<T> {
+    const { resource, transform } = this.#options
+    // Neither lists of built-in kinds nor every event says what its objects are.
+    const kept = slim({ ...object, apiVersion: resource.apiVersion, kind: resource.kind })
+    return transform === undefined ? kept : transform(kept)
   }
 
   #selection() {
@@ -227,6 +334,15 @@ interface WatchEvent<T extends KubeObject> {
 class WatchBroken extends Error {
   override readonly name = 'WatchBroken'
 }
+
+/** The server does not know how to stream the first state. */
+class StreamingRefused extends Error {
+  override readonly name = 'StreamingRefused'
+}
+
+/** Of the right to watch or of the kind nothing is known by it: that a listing would be refused as well. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof StreamingRefused || [400, 405, 406, 415, 422].includes(httpStatus(error) ?? 0)
 
 const mustListAgain = (error: unknown): boolean => error instanceof WatchBroken || httpStatus(error) === 410
 

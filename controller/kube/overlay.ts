@@ -1,42 +1,33 @@
 import { type Cache, type IndexFunctions, type Informer, type KubeObject, keyOf, type ReadObject } from './port.ts'
-
-const mostGone = 1_000
+import { isOlder } from './versions.ts'
 
 /**
- * A cache with what this process wrote itself laid over it, until the watch has caught up: so that the pass after a
+ * A cache with what this process wrote itself laid over it, until the watch has got there: so that the pass after a
  * write does not decide on the time before it (a second slot claimed, a status written twice).
  *
- * Guarantee: `get`, `list` and `byIndex` never give an older version than one that was noted. Assumption: resource
- * versions of one kind compare as numbers, which Kubernetes promises (KEP-5504); where they do not parse, the cache wins.
+ * Guarantee: `get`, `list` and `byIndex` never give an older version than one that was noted, nor an object of which
+ * our own write was the end. Assumption: resourceVersions of one kind can be compared; where not, the cache wins.
  */
 export class OverlayCache<T extends KubeObject> implements Cache<T> {
-  readonly #cache: Cache<T>
+  readonly #cache: Cache<T> & Pick<Informer<T>, 'resourceVersion'>
   readonly #indices: IndexFunctions<T>
-  readonly #gone = new Map<string, ReadObject<T>>()
   readonly #written = new Map<string, ReadObject<T>>()
 
   /** `indices` are those that the informer was made with. */
-  constructor(informer: Cache<T> & Pick<Informer<T>, 'onChange'>, indices: IndexFunctions<T> = {}) {
+  constructor(informer: Cache<T> & Pick<Informer<T>, 'resourceVersion'>, indices: IndexFunctions<T> = {}) {
     this.#cache = informer
     this.#indices = indices
-    informer.onChange(({ type, object }) => {
-      if (type !== 'Deleted') return
-      this.forget(keyOf(object))
-      this.#gone.set(keyOf(object), object)
-      // Answers to our own writes are late by seconds at most: a few deletions are enough to remember.
-      const [oldest] = this.#gone.keys()
-      if (oldest !== undefined && this.#gone.size > mostGone) this.#gone.delete(oldest)
-    })
   }
 
   get synced(): boolean {
     return this.#cache.synced
   }
 
-  /** Remembers the answer to a write of ours; unless the watch has shown since that the object is gone. */
+  /** Remembers the answer to a write of ours, unless the watch, or an answer to a later one, has got further. */
   note(object: ReadObject<T>): void {
-    if (this.#gone.get(keyOf(object))?.metadata.uid === object.metadata.uid) return
-    this.#written.set(keyOf(object), object)
+    const key = keyOf(object)
+    const before = this.#written.get(key)?.metadata.resourceVersion
+    if (!isOlder(object.metadata.resourceVersion, before)) this.#written.set(key, object)
   }
 
   /** Forgets a key: the object was seen to be gone by a live read. */
@@ -45,47 +36,46 @@ export class OverlayCache<T extends KubeObject> implements Cache<T> {
   }
 
   get(key: string): ReadObject<T> | undefined {
-    return this.#freshest(key, this.#cache.get(key))
+    this.#catchUp()
+    const written = this.#written.get(key)
+    return written === undefined ? this.#cache.get(key) : present(written)
   }
 
   list(): readonly ReadObject<T>[] {
-    if (this.#written.size === 0) return this.#cache.list()
-    const seen = new Set<string>()
-    const objects = this.#cache.list().map((object) => {
-      const key = keyOf(object)
-      seen.add(key)
-      return this.#freshest(key, object) ?? object
-    })
-    for (const [key, object] of this.#written) if (!seen.has(key)) objects.push(object)
-    return objects
+    return this.#over(this.#cache.list(), () => true)
   }
 
   byIndex(index: string, value: string): readonly ReadObject<T>[] {
     const indexOf = this.#indices[index]
     if (!indexOf) throw new Error(`no index ${index}`)
-    const objects = this.#cache.byIndex(index, value)
-    if (this.#written.size === 0) return objects
-    const byKey = new Map(objects.map((object) => [keyOf(object), object]))
-    for (const key of [...this.#written.keys()]) {
-      const object = this.get(key)
-      if (object && indexOf(object).includes(value)) byKey.set(key, object)
+    return this.#over(this.#cache.byIndex(index, value), (object) => indexOf(object).includes(value))
+  }
+
+  /** What was written instead of what is cached, in its place. */
+  #over(cached: readonly ReadObject<T>[], belongs: (object: ReadObject<T>) => boolean): readonly ReadObject<T>[] {
+    this.#catchUp()
+    if (this.#written.size === 0) return cached
+    const byKey = new Map(cached.map((object) => [keyOf(object), object]))
+    for (const [key, written] of this.#written) {
+      const object = present(written)
+      if (object !== undefined && belongs(object)) byKey.set(key, object)
       else byKey.delete(key)
     }
     return [...byKey.values()]
   }
 
-  #freshest(key: string, cached: ReadObject<T> | undefined): ReadObject<T> | undefined {
-    const written = this.#written.get(key)
-    if (!written) return cached
-    if (cached && !isNewer(written, cached)) {
-      this.#written.delete(key)
-      return cached
+  /** Drops what the watch has been past, whatever it has shown of it: it may have been deleted since. */
+  #catchUp(): void {
+    const { resourceVersion } = this.#cache
+    for (const [key, { metadata }] of this.#written) {
+      const ahead = resourceVersion === undefined || isOlder(resourceVersion, metadata.resourceVersion)
+      if (!ahead) this.#written.delete(key)
     }
-    return written
   }
 }
 
-function isNewer(written: ReadObject<KubeObject>, cached: ReadObject<KubeObject>): boolean {
-  const [ours, theirs] = [Number(written.metadata.resourceVersion), Number(cached.metadata.resourceVersion)]
-  return Number.isSafeInteger(ours) && Number.isSafeInteger(theirs) && ours > theirs
+/** Without the last finalizer, what is being deleted is gone. */
+const present = <T extends KubeObject>(written: ReadObject<T>): ReadObject<T> | undefined => {
+  const { deletionTimestamp, finalizers = [] } = written.metadata
+  return deletionTimestamp !== undefined && finalizers.length === 0 ? undefined : written
 }

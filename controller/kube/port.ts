@@ -126,10 +126,14 @@ export interface CacheChange<T extends KubeObject> {
   readonly type: 'Added' | 'Modified' | 'Deleted'
   readonly object: ReadObject<T>
   readonly previous?: ReadObject<T>
+  /** It was there when the watch began, or when the listener came: nothing is known to have happened to it. */
+  readonly initial?: true
 }
 
 /** A cache that keeps itself up to date: lists, watches, lists again with back-off after every kind of failure. */
 export interface Informer<T extends KubeObject> extends Cache<T> {
+  /** The version of the kind's whole collection up to which everything has been seen; undefined before the first listing. */
+  readonly resourceVersion: string | undefined
   onChange(listener: (change: CacheChange<T>) => void): void
   /** Runs until aborted. */
   run(signal: AbortSignal): Promise<void>

@@ -1,10 +1,10 @@
 /** What wakes whom: each change of an object or a host is a hint to look at others again. Hints may come twice, or for nothing. */
 import type { ImageService } from '@berth/images'
-import type { Image, Slot, VirtualMachine } from '../api/index.ts'
+import { annotations, type Image, type Slot, type VirtualMachine } from '../api/index.ts'
 import type { HostRegistry } from '../hypervisor/hosts.ts'
 import type { HypervisorEvent, InventoryEntry } from '../hypervisor/port.ts'
-import { type KubeObject, keyOf, type ReadObject } from '../kube/port.ts'
-import type { Enqueue } from '../runtime/port.ts'
+import { type CacheChange, type KubeObject, keyOf, type ObjectMeta, type ReadObject } from '../kube/port.ts'
+import type { Enqueue, Priority } from '../runtime/port.ts'
 import type { ConnectionListener } from './hypervisor/connections.ts'
 import type { Informers } from './informers.ts'
 import type { Caches } from './shared/caches.ts'
@@ -44,49 +44,59 @@ export class Wakeups implements ConnectionListener {
     this.#queues = queues
     const { virtualMachines, slots, hypervisors, storagePools, networks, sizes, images, clusterImages } =
       this.#informers
-    virtualMachines.onChange(({ type, object, previous }) => {
-      queues.virtualMachine(keyOf(object))
+    virtualMachines.onChange((change) => {
+      const { type, object, previous } = change
+      const priority = effectOf(change)
+      queues.virtualMachine(keyOf(object), urgencyOf(change))
       if (type === 'Deleted') this.#holdersOf(object)
       // One that waited in front no longer does.
       const gaveUp = type === 'Deleted' || (previous && waits(previous) && !waits(object))
-      if (gaveUp && object.status?.slot === undefined) this.#waiting()
-      this.#slotsOf(object)
-      this.#imageOf(object, previous)
+      if (gaveUp && object.status?.slot === undefined) this.#waiting(priority)
+      this.#slotsOf(object, priority)
+      this.#imageOf(object, previous, priority)
     })
-    slots.onChange(({ object, previous }) => {
-      queues.slot(keyOf(object))
-      queues.hypervisor(object.spec.hypervisor)
-      this.#consumerOf(object)
-      if (previous) this.#consumerOf(previous)
-      if (object.status?.phase === 'Free' && previous?.status?.phase !== 'Free') this.#waiting()
+    slots.onChange((change) => {
+      const { object, previous } = change
+      const priority = effectOf(change)
+      queues.slot(keyOf(object), urgencyOf(change))
+      queues.hypervisor(object.spec.hypervisor, priority)
+      this.#consumerOf(object, priority)
+      if (previous) this.#consumerOf(previous, priority)
+      if (object.status?.phase === 'Free' && previous?.status?.phase !== 'Free') this.#waiting(priority)
     })
-    hypervisors.onChange(({ object, previous }) => {
-      queues.hypervisor(keyOf(object))
-      if (!sameFacts(object, previous)) this.#onHypervisor(object.metadata.name)
+    hypervisors.onChange((change) => {
+      const { object, previous } = change
+      queues.hypervisor(keyOf(object), urgencyOf(change))
+      if (!sameFacts(object, previous)) this.#onHypervisor(object.metadata.name, effectOf(change))
     })
-    storagePools.onChange(({ object }) => {
-      queues.storagePool(keyOf(object))
-      queues.hypervisor(object.spec.hypervisor)
-      if (object.metadata.deletionTimestamp !== undefined) this.#imagesIn(object.metadata.name)
-      this.#waiting()
+    storagePools.onChange((change) => {
+      const { object } = change
+      const priority = effectOf(change)
+      queues.storagePool(keyOf(object), urgencyOf(change))
+      queues.hypervisor(object.spec.hypervisor, priority)
+      if (object.metadata.deletionTimestamp !== undefined) this.#imagesIn(object.metadata.name, priority)
+      this.#waiting(priority)
     })
-    networks.onChange(({ object }) => {
-      queues.network(keyOf(object))
-      this.#waiting()
+    networks.onChange((change) => {
+      queues.network(keyOf(change.object), urgencyOf(change))
+      this.#waiting(effectOf(change))
     })
-    sizes.onChange(() => {
-      for (const hypervisor of this.#caches.hypervisors.list()) queues.hypervisor(keyOf(hypervisor))
-      this.#waiting()
+    sizes.onChange((change) => {
+      const priority = effectOf(change)
+      for (const hypervisor of this.#caches.hypervisors.list()) queues.hypervisor(keyOf(hypervisor), priority)
+      this.#waiting(priority)
     })
-    images.onChange(({ object, previous }) => {
-      queues.image(keyOf(object))
+    images.onChange((change) => {
+      const { object, previous } = change
+      queues.image(keyOf(object), urgencyOf(change))
       this.#poolsOf(object, previous)
-      this.#machinesOf(object, keyOf(object))
+      this.#machinesOf(object, keyOf(object), effectOf(change))
     })
-    clusterImages.onChange(({ object, previous }) => {
-      queues.clusterImage(keyOf(object))
+    clusterImages.onChange((change) => {
+      const { object, previous } = change
+      queues.clusterImage(keyOf(object), urgencyOf(change))
       this.#poolsOf(object, previous)
-      this.#machinesOf(object, object.metadata.name)
+      this.#machinesOf(object, object.metadata.name, effectOf(change))
     })
     this.#registry.onChange((name) => {
       queues.hypervisor(name)
@@ -116,32 +126,32 @@ export class Wakeups implements ConnectionListener {
     this.#onHypervisor(hypervisor)
   }
 
-  #onHypervisor(name: string): void {
+  #onHypervisor(name: string, priority?: Priority): void {
     const { virtualMachines, storagePools, networks } = this.#caches
-    this.#slotsOn(name)
-    for (const vm of virtualMachines.byIndex('hypervisor', name)) this.queues.virtualMachine(keyOf(vm))
-    for (const pool of storagePools.byIndex('hypervisor', name)) this.queues.storagePool(keyOf(pool))
-    for (const network of networks.list()) this.queues.network(keyOf(network))
-    this.#waiting()
+    this.#slotsOn(name, priority)
+    for (const vm of virtualMachines.byIndex('hypervisor', name)) this.queues.virtualMachine(keyOf(vm), priority)
+    for (const pool of storagePools.byIndex('hypervisor', name)) this.queues.storagePool(keyOf(pool), priority)
+    for (const network of networks.list()) this.queues.network(keyOf(network), priority)
+    this.#waiting(priority)
   }
 
-  #slotsOn(hypervisor: string): void {
-    for (const slot of this.#caches.slots.byIndex('hypervisor', hypervisor)) this.queues.slot(keyOf(slot))
+  #slotsOn(hypervisor: string, priority?: Priority): void {
+    for (const slot of this.#caches.slots.byIndex('hypervisor', hypervisor)) this.queues.slot(keyOf(slot), priority)
   }
 
-  #slotsOf({ metadata }: ReadObject<VirtualMachine>): void {
-    for (const slot of this.#caches.slots.byIndex('consumer', metadata.uid)) this.queues.slot(keyOf(slot))
+  #slotsOf({ metadata }: ReadObject<VirtualMachine>, priority: Priority): void {
+    for (const slot of this.#caches.slots.byIndex('consumer', metadata.uid)) this.queues.slot(keyOf(slot), priority)
   }
 
-  #consumerOf({ status }: ReadObject<Slot>): void {
+  #consumerOf({ status }: ReadObject<Slot>, priority: Priority): void {
     const { consumerRef } = status ?? {}
-    if (consumerRef) this.queues.virtualMachine(`${consumerRef.namespace}/${consumerRef.name}`)
+    if (consumerRef) this.queues.virtualMachine(`${consumerRef.namespace}/${consumerRef.name}`, priority)
   }
 
   /** Machines without a slot: one of them may have one now. */
-  #waiting(): void {
+  #waiting(priority?: Priority): void {
     for (const vm of this.#caches.virtualMachines.list()) {
-      if (waits(vm)) this.queues.virtualMachine(keyOf(vm))
+      if (waits(vm)) this.queues.virtualMachine(keyOf(vm), priority)
     }
   }
 
@@ -152,14 +162,14 @@ export class Wakeups implements ConnectionListener {
       if (storagePool !== undefined) this.queues.storagePool(storagePool)
   }
 
-  #imageOf(vm: ReadObject<VirtualMachine>, previous: ReadObject<VirtualMachine> | undefined): void {
+  #imageOf(vm: ReadObject<VirtualMachine>, previous: ReadObject<VirtualMachine> | undefined, priority: Priority): void {
     for (const image of [vm.status?.image, previous?.status?.image]) {
-      if (image?.kind === 'Image') this.queues.image(`${vm.metadata.namespace}/${image.name}`)
-      else if (image) this.queues.clusterImage(image.name)
+      if (image?.kind === 'Image') this.queues.image(`${vm.metadata.namespace}/${image.name}`, priority)
+      else if (image) this.queues.clusterImage(image.name, priority)
     }
   }
 
-  #machinesOf({ metadata }: ReadObject<KubeObject>, name: string): void {
+  #machinesOf({ metadata }: ReadObject<KubeObject>, name: string, priority: Priority): void {
     const { virtualMachines } = this.#caches
     for (const vm of [
       ...virtualMachines.byIndex('imageName', name),
@@ -167,7 +177,7 @@ export class Wakeups implements ConnectionListener {
     ]) {
       // Progress of a placing is nothing to a machine that has its disk.
       const made = vm.status?.disks?.some(({ state }) => state === 'Ready') ?? false
-      if (!made) this.queues.virtualMachine(keyOf(vm))
+      if (!made) this.queues.virtualMachine(keyOf(vm), priority)
     }
   }
 
@@ -180,11 +190,12 @@ export class Wakeups implements ConnectionListener {
     }
   }
 
-  #imagesIn(storagePool: string): void {
+  #imagesIn(storagePool: string, priority: Priority): void {
+    const { images, clusterImages } = this.#caches
     const isPlaced = ({ status }: Placed) =>
       status?.placements?.some((placement) => placement.storagePool === storagePool)
-    for (const image of this.#caches.images.list()) if (isPlaced(image)) this.queues.image(keyOf(image))
-    for (const image of this.#caches.clusterImages.list()) if (isPlaced(image)) this.queues.clusterImage(keyOf(image))
+    for (const image of images.list()) if (isPlaced(image)) this.queues.image(keyOf(image), priority)
+    for (const image of clusterImages.list()) if (isPlaced(image)) this.queues.clusterImage(keyOf(image), priority)
   }
 
   #imageByUID(uid: string): void {
@@ -196,6 +207,21 @@ export class Wakeups implements ConnectionListener {
     if (clusterImage) this.queues.clusterImage(keyOf(clusterImage))
   }
 }
+
+/** How soon the object itself is looked at. */
+function urgencyOf({ object, previous, initial }: CacheChange<KubeObject>): Priority {
+  if (initial) return 'Resync'
+  const { metadata } = object
+  if (metadata.deletionTimestamp !== undefined && previous?.metadata.deletionTimestamp === undefined) return 'Deletion'
+  const before = previous?.metadata
+  const asked = metadata.generation !== before?.generation || paused(metadata) !== paused(before)
+  return asked ? 'Change' : 'Event'
+}
+
+/** How soon others are looked at that it may matter to. */
+const effectOf = ({ initial }: { readonly initial?: boolean }): Priority => (initial ? 'Resync' : 'Event')
+
+const paused = (metadata: ObjectMeta | undefined): string | undefined => metadata?.annotations?.[annotations.paused]
 
 const waits = ({ spec, status }: VirtualMachine): boolean => status?.slot === undefined && spec.powerState !== 'Stopped'
 

@@ -22,6 +22,8 @@ export class FakeAPI {
   readonly #server: Server
   /** For each request in turn the first that is left; then `fallback`. */
   readonly script: Answer[] = []
+  /** Whether streaming lists are refused, as servers do that have none; what is refused is neither kept nor scripted. */
+  refusesStreaming = false
   fallback: Answer = (_request, response) => status(404, 'NotFound', 'not found')(_request, response)
 
   constructor() {
@@ -36,6 +38,10 @@ export class FakeAPI {
         query: Object.fromEntries(url.searchParams),
         headers: request.headers,
         body: text === '' ? undefined : JSON.parse(text),
+      }
+      if (this.refusesStreaming && seen.query['sendInitialEvents'] !== undefined) {
+        await status(422, 'Invalid', 'sendInitialEvents: Forbidden')(seen, response)
+        return
       }
       this.requests.push(seen)
       await (this.script.shift() ?? this.fallback)(seen, response)

@@ -69,7 +69,7 @@ export class FakeKubeClient implements KubeClient {
 
   /** A cache that follows at once, until it is held. */
   informer<T extends KubeObject>(resource: Resource<T>, indices: IndexFunctions<T> = {}): FakeInformer<T> {
-    const informer = new FakeInformer<T>(resource, indices, () => this.#of(resource))
+    const informer = new FakeInformer<T>(resource, indices, this.#of(resource), `${this.#version}`)
     this.#informers.add(informer as unknown as FakeInformer<KubeObject>)
     return informer
   }
@@ -131,8 +131,7 @@ export class FakeKubeClient implements KubeClient {
     if (all.length > 0 || now.metadata.deletionTimestamp === undefined) {
       return this.#store({ ...now, metadata } as AnyObject) as unknown as ReadObject<T>
     }
-    this.#drop(now as unknown as ReadObject<AnyObject>)
-    return now
+    return this.#drop({ ...now, metadata } as unknown as ReadObject<AnyObject>) as unknown as ReadObject<T>
   }
 
   async delete<T extends KubeObject>(
@@ -188,9 +187,11 @@ export class FakeKubeClient implements KubeClient {
     return copy(stored) as ReadObject<AnyObject>
   }
 
-  #drop(object: ReadObject<AnyObject>): void {
+  #drop(last: ReadObject<AnyObject>): ReadObject<AnyObject> {
+    const object = { ...last, metadata: { ...last.metadata, resourceVersion: `${++this.#version}` } }
     this.#objects.delete(idOf(object))
     this.#tell({ type: 'Deleted', object })
+    return copy(object)
   }
 
   #tell(change: CacheChange<AnyObject>): void {
@@ -208,11 +209,22 @@ export class FakeInformer<T extends KubeObject> implements Informer<T> {
   readonly #listeners: ((change: CacheChange<T>) => void)[] = []
   readonly #objects = new Map<string, ReadObject<T>>()
   #held: CacheChange<T>[] | undefined
+  #resourceVersion: string
 
-  constructor(resource: Resource<T>, indices: IndexFunctions<T>, list: () => readonly ReadObject<T>[]) {
+  constructor(
+    resource: Resource<T>,
+    indices: IndexFunctions<T>,
+    objects: readonly ReadObject<T>[],
+    resourceVersion: string,
+  ) {
     this.#resource = resource
     this.#indices = indices
-    for (const object of list()) this.#objects.set(keyOf(object), object)
+    this.#resourceVersion = resourceVersion
+    for (const object of objects) this.#objects.set(keyOf(object), object)
+  }
+
+  get resourceVersion(): string {
+    return this.#resourceVersion
   }
 
   /** The watch says nothing more until `release`. */
@@ -236,6 +248,7 @@ export class FakeInformer<T extends KubeObject> implements Informer<T> {
   #take({ type, object }: CacheChange<T>): void {
     const key = keyOf(object)
     const previous = this.#objects.get(key)
+    this.#resourceVersion = object.metadata.resourceVersion
     if (type === 'Deleted') this.#objects.delete(key)
     else this.#objects.set(key, object)
     for (const listener of this.#listeners) listener({ type, object, ...(previous ? { previous } : {}) })
