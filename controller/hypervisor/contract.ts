@@ -3,35 +3,36 @@
  * {@link describeDriverContract} with a real host, or a fake.
  */
 import { afterAll, beforeAll, describe } from '@jest/globals'
-import { describeConnecting } from './contract/connecting.ts'
-import { describeForeign } from './contract/foreign.ts'
-import { describeImages } from './contract/images.ts'
-import { describeMachines } from './contract/machines.ts'
-import { describeParking } from './contract/parking.ts'
-import { describeStorage } from './contract/storage.ts'
-import { Bench, type DriverSetup, type DriverWorld } from './contract/world.ts'
+import type { Lacks } from './contract/abilities.ts'
+import { Bench } from './contract/bench.ts'
+import { describeContract } from './contract/parts.ts'
+import { JestRegister } from './contract/register.ts'
+import type { DriverSetup, DriverWorld } from './contract/world.ts'
 
-export type { DriverSetup, DriverWorld } from './contract/world.ts'
+export type { Lacks } from './contract/abilities.ts'
+export type { DriverSetup, DriverWorld, MarkerDamage } from './contract/world.ts'
 
-/** Describes the whole contract. `setup` is called once, its world's `tearDown` at the end. */
-export function describeDriverContract(name: string, setup: DriverSetup): void {
-  describe(`hypervisor port: ${name}`, () => {
+/**
+ * Describes the whole contract. `setup` is called once, its world's `tearDown` at the end.
+ *
+ * @param host - What is tested, as the page of the docs names it: a driver with what is behind it.
+ * @param lacks - What the host cannot do, and why: those parts are excluded.
+ */
+export function describeDriverContract(host: string, setup: DriverSetup, lacks: Lacks = {}): void {
+  describe(`hypervisor port: ${host}`, () => {
     let world: DriverWorld | undefined
-    const bench = new Bench()
+    const register = new JestRegister(host, lacks)
+    const bench = new Bench(lacks, register)
     beforeAll(async () => {
       world = await setup()
       await bench.open(world)
     }, 60_000)
     afterAll(async () => {
+      register.write()
       await bench.close()
       await world?.tearDown()
     }, 60_000)
 
-    describeMachines(bench)
-    describeParking(bench)
-    describeForeign(bench)
-    describeImages(bench)
-    describeStorage(bench)
-    describeConnecting(bench)
+    describeContract(bench)
   })
 }

@@ -1,11 +1,14 @@
 /** The driver contract on a real libvirt daemon with QEMU (TCG), and what only libvirt has. Needs root. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { libvirtDriver } from '../../controller/drivers/libvirt/index.ts'
-import { type DriverWorld, describeDriverContract } from '../../controller/hypervisor/contract.ts'
+import { type DriverWorld, describeDriverContract, type MarkerDamage } from '../../controller/hypervisor/contract.ts'
+import { volumeNames } from '../../controller/hypervisor/port.ts'
 import { type Hypervisor, startHypervisor } from '../../hack/hypervisor/index.ts'
 import { run } from '../../hack/hypervisor/process.ts'
+
+const MiB = 2 ** 20
 
 let hypervisor: Hypervisor | undefined
 
@@ -27,6 +30,19 @@ async function qcow2Image(directory: string, virtualSize: number): Promise<Buffe
   return readFileSync(path)
 }
 
+function damaged(marker: Buffer, digest: string, damage: MarkerDamage): Buffer {
+  switch (damage) {
+    case 'CutShort':
+      return marker.subarray(0, marker.length - 8)
+    case 'Zeroed':
+      return Buffer.alloc(marker.length)
+    case 'Emptied':
+      return Buffer.alloc(0)
+    case 'OfAnotherImage':
+      return Buffer.from(marker.toString().replace(digest, 'f'.repeat(64)))
+  }
+}
+
 async function setup(): Promise<DriverWorld> {
   hypervisor = await startHypervisor({ name: 'contract' })
   const { directory, uri, poolName, poolPath, networkName } = hypervisor
@@ -35,7 +51,7 @@ async function setup(): Promise<DriverWorld> {
   await inHost('mount', '-t', 'tmpfs', '-o', 'size=12m', 'small', join(directory, smallPool))
   await virsh('pool-create-as', smallPool, 'dir', '--target', join(directory, smallPool))
   const scratch = mkdtempSync(join(tmpdir(), 'berth-contract-'))
-  const virtualSize = 64 * 2 ** 20
+  const virtualSize = 64 * MiB
   const pathOf = (pool: string, volume: string) => {
     if (pool !== poolName) throw new Error(`pool '${pool}' cannot be reached from here`)
     return join(poolPath, volume)
@@ -44,14 +60,15 @@ async function setup(): Promise<DriverWorld> {
     driver: libvirtDriver,
     target: { uri, callTimeout: 30_000 },
     nowhere: { uri: `qemu+unix:///system?socket=${directory}/nothing-here`, callTimeout: 5_000 },
+    machine: { architecture: 'x86_64', accelerator: 'QEMU', memory: 32 * MiB },
     pool: poolName,
+    poolType: 'Directory',
     smallPool,
     newDirectory: join(directory, 'new-pool'),
     attachment: { libvirtNetwork: networkName },
-    architecture: 'x86_64',
-    accelerator: 'QEMU',
+    missingAttachment: { libvirtNetwork: 'contract-no-such-network' },
     qcow2: { content: await qcow2Image(scratch, virtualSize), virtualSize },
-    async makeForeign(id, hostName) {
+    async makeForeign(hostName, id) {
       const path = join(scratch, `${id}.xml`)
       writeFileSync(
         path,
@@ -59,6 +76,7 @@ async function setup(): Promise<DriverWorld> {
          <os><type arch='x86_64' machine='pc'>hvm</type></os></domain>`,
       )
       await virsh('define', path)
+      return id
     },
     describeMachine: async (id) =>
       `${await virsh('dumpxml', '--inactive', id)}${await virsh('domstate', '--reason', id)}`,
@@ -72,9 +90,25 @@ async function setup(): Promise<DriverWorld> {
       await virsh('snapshot-create-as', id, 'backup', '--disk-only', '--no-metadata')
       await virsh('pool-refresh', poolName)
     },
+    diskSources: (description) => description.match(/<source file=[^>]*>/g) ?? [],
     readVolume: async (pool, volume) => readFileSync(pathOf(pool, volume)),
-    writeVolume: async (pool, volume, content) => writeFileSync(pathOf(pool, volume), content),
-    restartDaemon: () => host().restartDaemon(),
+    async damageMarker(pool, digest, damage) {
+      const path = pathOf(pool, volumeNames.imageMarker(digest))
+      writeFileSync(path, damaged(readFileSync(path), digest, damage))
+    },
+    truncateImage: async (pool, digest) => {
+      const path = pathOf(pool, volumeNames.image(digest))
+      truncateSync(path, statSync(path).size / 2)
+    },
+    makeVolume: async (pool, volume) => {
+      await virsh('vol-create-as', pool, volume, '1M')
+    },
+    restart: () => host().restartDaemon(),
+    async freeze() {
+      const signal = (name: string) => inHost('bash', '-c', `kill -${name} "$(cat /run/libvirt/libvirtd.pid)"`)
+      await signal('STOP')
+      return () => signal('CONT')
+    },
     async tearDown() {
       rmSync(scratch, { recursive: true })
       await hypervisor?.stop()
@@ -87,4 +121,4 @@ async function inHost(command: string, ...args: readonly string[]): Promise<void
   if (code !== 0) throw new Error(`${command}: ${stderr}`)
 }
 
-describeDriverContract('libvirt', setup)
+describeDriverContract('libvirt, QEMU', setup)

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, test } from '@jest/globals'
+import { expect } from '@jest/globals'
 import { volumeNames } from '../port.ts'
-import { type Bench, expectRefusal } from './world.ts'
+import type { Bench } from './bench.ts'
+import { expectRefusal } from './expectations.ts'
 
 /** Hosts are not ours alone. */
 export function describeForeign(bench: Bench): void {
   const withForeign = async (hostName: string, use: (id: string) => Promise<void>) => {
-    const id = randomUUID()
-    await bench.world.makeForeign(id, hostName)
+    const id = await bench.world.makeForeign(hostName, randomUUID())
     try {
       await use(id)
     } finally {
@@ -15,8 +15,8 @@ export function describeForeign(bench: Bench): void {
     }
   }
 
-  describe("machines that are not Berth's", () => {
-    test('with our id: seen as foreign, and every effect is refused', async () => {
+  bench.group("machines that are not Berth's", () => {
+    bench.test('with our id: seen as foreign, and every effect is refused', ['ChosenIDs'], async () => {
       await withForeign('contract_foreign-id', async (id) => {
         const before = await bench.world.describeMachine(id)
         const observation = await bench.session.observe(id)
@@ -39,21 +39,25 @@ export function describeForeign(bench: Bench): void {
       })
     })
 
-    test('with our name: it keeps it, ours gets another, and removing ours leaves it alone', async () => {
-      const spec = bench.spec()
-      await withForeign(spec.hostName, async (foreignID) => {
-        const before = await bench.world.describeMachine(foreignID)
-        await bench.withMachine(spec, async (id) => {
-          expect((await bench.machine(id)).hostName).not.toBe(spec.hostName)
-          await bench.session.start(id)
-          await bench.session.powerOff(id)
-          await bench.session.undefine(id)
+    bench.test(
+      'with our name: it keeps it, ours gets another, and removing ours leaves it alone',
+      ['UniqueNames'],
+      async () => {
+        const spec = bench.spec()
+        await withForeign(spec.hostName, async (foreignID) => {
+          const before = await bench.world.describeMachine(foreignID)
+          await bench.withMachine(spec, async (id) => {
+            expect((await bench.machine(id)).hostName).not.toBe(spec.hostName)
+            await bench.session.start(id)
+            await bench.session.powerOff(id)
+            await bench.session.undefine(id)
+          })
+          expect(await bench.world.describeMachine(foreignID)).toBe(before)
         })
-        expect(await bench.world.describeMachine(foreignID)).toBe(before)
-      })
-    })
+      },
+    )
 
-    test('the inventory lists it without a tag', async () => {
+    bench.test('the inventory lists it without a tag', [], async () => {
       await withForeign('contract_foreign-list', async (id) => {
         const entry = (await bench.session.list()).find((one) => one.id === id)
         expect(entry).toEqual({ id, hostName: 'contract_foreign-list', power: 'Stopped', parked: false })

@@ -1,29 +1,32 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, test } from '@jest/globals'
-import { type Bench, expectRefusal, MiB } from './world.ts'
+import { expect } from '@jest/globals'
+import type { Bench } from './bench.ts'
+import { MiB } from './content.ts'
+import { expectRefusal } from './expectations.ts'
 
 export function describeMachines(bench: Bench): void {
-  describe('machines', () => {
-    test('define makes a machine as specified, off, and never starts it', async () => {
-      const spec = bench.spec({ cpus: 2, memory: 48 * MiB })
+  bench.group('machines', () => {
+    bench.test('define makes a machine as specified, off, and never starts it', [], async () => {
+      const memory = bench.world.machine.memory + 16 * MiB
+      const spec = bench.spec({ cpus: 2, memory })
       await bench.withMachine(spec, async (id) => {
         const observation = await bench.session.observe(id)
         expect(observation.foreign).toBeUndefined()
         expect(observation.machine).toMatchObject({
-          id,
+          id: bench.has('ChosenIDs') ? id : expect.any(String),
           tag: spec.tag,
           hostName: spec.hostName,
           power: 'Stopped',
           parked: false,
           transient: false,
           cpus: 2,
-          memory: 48 * MiB,
+          memory,
         })
         expect(observation.volumes.map(({ name }) => name)).toEqual([spec.seed.volume])
       })
     })
 
-    test('a tag comes back as it was given, whatever is in it', async () => {
+    bench.test('a tag comes back as it was given, whatever is in it', [], async () => {
       const tag = { owner: `User:ä€😀 <a href="x">&amp;'</a>\n\ttwo  spaces `, name: '--]]>', slot: '' }
       const spec = bench.spec({ tag })
       await bench.withMachine(spec, async (id) => {
@@ -33,21 +36,21 @@ export function describeMachines(bench: Bench): void {
       })
     })
 
-    test('an owner that the host cannot store is refused, not changed', async () => {
+    bench.test('an owner that the host cannot store is refused, not changed', [], async () => {
       const spec = bench.spec({ tag: { owner: 'User:\u0000' } })
       await expectRefusal(bench.session.define(spec), 'InvalidConfiguration')
       expect((await bench.session.observe(spec.tag.instanceID)).machine).toBeUndefined()
       await bench.remove(spec.tag.instanceID)
     })
 
-    test('what is not a UUID is refused, and never part of a name on the host', async () => {
+    bench.test('what is not a UUID is refused, and never part of a name on the host', [], async () => {
       for (const instanceID of ['', 'x', '../x', randomUUID().toUpperCase()]) {
         await expectRefusal(bench.session.define(bench.spec({ tag: { instanceID } })), 'InvalidConfiguration')
         await expectRefusal(bench.session.powerOff(instanceID), 'InvalidConfiguration')
       }
     })
 
-    test('define again with another tag mends the tag, and lets a running machine run', async () => {
+    bench.test('define again with another tag mends the tag, and lets a running machine run', [], async () => {
       const spec = bench.spec()
       await bench.withMachine(spec, async (id) => {
         await bench.session.start(id)
@@ -59,7 +62,7 @@ export function describeMachines(bench: Bench): void {
       })
     })
 
-    test('start starts, and starting what runs changes nothing', async () => {
+    bench.test('start starts, and starting what runs changes nothing', [], async () => {
       await bench.withMachine(bench.spec(), async (id) => {
         await bench.session.start(id)
         await bench.session.start(id)
@@ -67,32 +70,46 @@ export function describeMachines(bench: Bench): void {
       })
     })
 
-    test('start of what is absent is refused', async () => {
+    bench.test('start of what is absent is refused', [], async () => {
       await expectRefusal(bench.session.start(randomUUID()), 'HypervisorRefused')
     })
 
-    test('powerOff cuts the power; off or absent it does nothing', async () => {
+    bench.test('powerOff cuts the power; off or absent it does nothing', [], async () => {
       await bench.withMachine(bench.spec(), async (id) => {
         await bench.session.powerOff(id)
         await bench.session.start(id)
         await bench.session.powerOff(id)
-        expect(await bench.machine(id)).toMatchObject({ power: 'Stopped', stopReason: 'Outside', parked: false })
+        expect(await bench.machine(id)).toMatchObject({ power: 'Stopped', parked: false })
         await bench.session.powerOff(id)
       })
       await bench.session.powerOff(randomUUID())
     })
 
-    test('shutdown only asks: a guest that does not listen runs on; off or absent it does nothing', async () => {
+    bench.test('power that was cut is told as done from outside', ['StopReasons'], async () => {
       await bench.withMachine(bench.spec(), async (id) => {
-        await bench.session.shutdown(id)
+        await bench.session.start(id)
+        await bench.session.powerOff(id)
+        expect((await bench.machine(id)).stopReason).toBe('Outside')
+      })
+    })
+
+    bench.test('shutdown only asks: a guest that does not listen runs on', ['DeafGuests'], async () => {
+      await bench.withMachine(bench.spec(), async (id) => {
         await bench.session.start(id)
         await bench.session.shutdown(id)
         expect((await bench.machine(id)).power).toBe('Running')
       })
+    })
+
+    bench.test('shutdown of what is off or absent does nothing', [], async () => {
+      await bench.withMachine(bench.spec(), async (id) => {
+        await bench.session.shutdown(id)
+        expect((await bench.machine(id)).power).toBe('Stopped')
+      })
       await bench.session.shutdown(randomUUID())
     })
 
-    test('undefine refuses what runs, removes what is off, keeps volumes, and can be repeated', async () => {
+    bench.test('undefine refuses what runs, removes what is off, keeps volumes, and can be repeated', [], async () => {
       const spec = bench.spec()
       await bench.withMachine(spec, async (id) => {
         await bench.session.start(id)
@@ -107,18 +124,22 @@ export function describeMachines(bench: Bench): void {
       })
     })
 
-    test('a machine undefined by others while it runs is transient, and define mends it', async () => {
-      const spec = bench.spec()
-      await bench.withMachine(spec, async (id) => {
-        await bench.session.start(id)
-        await bench.world.makeTransient(id)
-        expect(await bench.machine(id)).toMatchObject({ power: 'Running', transient: true, tag: spec.tag })
-        await bench.session.define(spec)
-        expect(await bench.machine(id)).toMatchObject({ power: 'Running', transient: false })
-      })
-    })
+    bench.test(
+      'a machine undefined by others while it runs is transient, and define mends it',
+      ['TransientMachines'],
+      async () => {
+        const spec = bench.spec()
+        await bench.withMachine(spec, async (id) => {
+          await bench.session.start(id)
+          await bench.world.makeTransient(id)
+          expect(await bench.machine(id)).toMatchObject({ power: 'Running', transient: true, tag: spec.tag })
+          await bench.session.define(spec)
+          expect(await bench.machine(id)).toMatchObject({ power: 'Running', transient: false })
+        })
+      },
+    )
 
-    test('two machines that want one name both get one', async () => {
+    bench.test('two machines that want one name both get one', ['UniqueNames'], async () => {
       const first = bench.spec()
       const second = bench.spec({ hostName: first.hostName })
       await bench.withMachine(first, async (firstID) => {
@@ -133,7 +154,7 @@ export function describeMachines(bench: Bench): void {
       })
     })
 
-    test('interfaces are told of a running machine only, by their addresses', async () => {
+    bench.test('interfaces are told of a running machine only, by their addresses', [], async () => {
       const spec = bench.spec()
       await bench.withMachine(spec, async (id) => {
         expect(await bench.session.interfaces(id)).toEqual([])
@@ -143,7 +164,7 @@ export function describeMachines(bench: Bench): void {
       })
     })
 
-    test('the inventory has every machine with tag, power and parking', async () => {
+    bench.test('the inventory has every machine with tag, power and parking', [], async () => {
       const running = bench.spec()
       const parked = bench.spec()
       await bench.withMachine(running, async (runningID) => {
@@ -151,13 +172,14 @@ export function describeMachines(bench: Bench): void {
           await bench.session.start(runningID)
           await bench.session.park(parkedID)
           const list = await bench.session.list()
-          const entry = (id: string) => list.filter((one) => one.id === id)
-          expect(entry(runningID)).toEqual([
-            { id: runningID, hostName: running.hostName, tag: running.tag, power: 'Running', parked: false },
-          ])
-          expect(entry(parkedID)).toEqual([
-            { id: parkedID, hostName: parked.hostName, tag: parked.tag, power: 'Stopped', parked: true },
-          ])
+          const entries = (id: string) => list.filter(({ tag }) => tag?.instanceID === id)
+          for (const [{ hostName, tag }, power] of [
+            [running, 'Running'],
+            [parked, 'Stopped'],
+          ] as const) {
+            const { id } = await bench.machine(tag.instanceID)
+            expect(entries(tag.instanceID)).toEqual([{ id, hostName, tag, power, parked: power === 'Stopped' }])
+          }
         })
       })
     })

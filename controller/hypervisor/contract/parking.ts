@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, test } from '@jest/globals'
-import { type Bench, expectRefusal } from './world.ts'
+import { expect } from '@jest/globals'
+import type { Bench } from './bench.ts'
+import { expectRefusal } from './expectations.ts'
 
 /** The fence of the claim protocol: a slot is released only when its machine is gone, or parked and off. */
 export function describeParking(bench: Bench): void {
-  describe('parking', () => {
-    test('parked: a start is refused, the tag is kept; define opens it again', async () => {
+  bench.group('parking', () => {
+    bench.test('parked: a start is refused, the tag is kept; define opens it again', [], async () => {
       const spec = bench.spec()
       await bench.withMachine(spec, async (id) => {
         await bench.session.park(id)
@@ -15,7 +16,6 @@ export function describeParking(bench: Bench): void {
           parked: true,
           transient: false,
           tag: spec.tag,
-          id,
           hostName: spec.hostName,
           cpus: spec.cpus,
           memory: spec.memory,
@@ -27,7 +27,7 @@ export function describeParking(bench: Bench): void {
       })
     })
 
-    test('parked while it runs: it runs on, and once off it stays off', async () => {
+    bench.test('parked while it runs: it runs on, and once off it stays off', [], async () => {
       const spec = bench.spec()
       await bench.withMachine(spec, async (id) => {
         await bench.session.start(id)
@@ -40,7 +40,7 @@ export function describeParking(bench: Bench): void {
       })
     })
 
-    test('a transient machine that is parked does not vanish when it stops', async () => {
+    bench.test('a transient machine that is parked does not vanish when it stops', ['TransientMachines'], async () => {
       const spec = bench.spec()
       await bench.withMachine(spec, async (id) => {
         await bench.session.start(id)
@@ -51,7 +51,7 @@ export function describeParking(bench: Bench): void {
       })
     })
 
-    test('park can be repeated, and changes nothing where there is nothing', async () => {
+    bench.test('park can be repeated, and changes nothing where there is nothing', [], async () => {
       await bench.withMachine(bench.spec(), async (id) => {
         await bench.session.park(id)
         const parked = await bench.world.describeMachine(id)
@@ -63,7 +63,7 @@ export function describeParking(bench: Bench): void {
       expect((await bench.session.observe(nobody)).machine).toBeUndefined()
     })
 
-    test('parking and opening again leaves the definition as it was', async () => {
+    bench.test('parking and opening again leaves the definition as it was', [], async () => {
       const spec = bench.spec()
       await bench.withMachine(spec, async (id) => {
         const defined = await bench.world.describeMachine(id)
@@ -74,7 +74,7 @@ export function describeParking(bench: Bench): void {
       })
     })
 
-    test('a parked machine can be undefined', async () => {
+    bench.test('a parked machine can be undefined', [], async () => {
       await bench.withMachine(bench.spec(), async (id) => {
         await bench.session.park(id)
         await bench.session.undefine(id)

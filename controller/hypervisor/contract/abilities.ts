@@ -1,0 +1,44 @@
+import type { Capabilities } from '../port.ts'
+
+export interface Ability {
+  /** What a host without it cannot do, after "cannot …". */
+  readonly meaning: string
+  /** Where a driver's capabilities tell of it: what is excluded has to agree with them. */
+  readonly told?: (capabilities: Capabilities) => boolean
+}
+
+const ability = (meaning: string, told?: Ability['told']): Ability =>
+  told === undefined ? { meaning } : { meaning, told }
+
+/**
+ * What a part of the contract needs of a host beyond what every host has. A driver's tests say which are lacking, and
+ * why; those parts are excluded, whatever the driver's name is.
+ */
+export const abilities = {
+  Uploads: ability('take content: no images, no seeds'),
+  QCOW2: ability(
+    'take images in qcow2',
+    ({ imageFormats }) => imageFormats === undefined || imageFormats.includes('qcow2'),
+  ),
+  LinkedClone: ability('make copy-on-write disks', ({ features }) => features.includes('LinkedClone')),
+  ExternalSnapshots: ability('move a disk to another file by a snapshot'),
+  DirectoryPools: ability('make storage pools in directories', ({ storageTypes }) =>
+    storageTypes.includes('Directory'),
+  ),
+  TruncatedImages: ability('have an image that lost its end'),
+  SmallPools: ability('have a storage pool that is soon full'),
+  ChosenIDs: ability('give a machine the id that is asked for'),
+  UniqueNames: ability('refuse two machines of one name'),
+  TransientMachines: ability('run a machine that is not defined'),
+  StopReasons: ability('tell why a machine is off'),
+  DeafGuests: ability('run a guest that does not listen to the power button'),
+  FencedStart: ability('refuse the start of a parked machine by itself'),
+  MachineEvents: ability('tell of what happens to machines'),
+  Restart: ability('restart what sessions are connected to while machines run'),
+  Freezing: ability('be made to hang'),
+} as const satisfies Readonly<Record<string, Ability>>
+
+export type AbilityName = keyof typeof abilities
+
+/** Why a host lacks an ability, for people. */
+export type Lacks = Readonly<Partial<Record<AbilityName, string>>>

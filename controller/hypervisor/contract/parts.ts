@@ -1,0 +1,19 @@
+import type { Bench } from './bench.ts'
+import { describeConnecting } from './connecting.ts'
+import { describeDisks } from './disks.ts'
+import { describeForeign } from './foreign.ts'
+import { describeImages } from './images.ts'
+import { describeMachines } from './machines.ts'
+import { describeParking } from './parking.ts'
+import { describeStorage } from './storage.ts'
+
+/** All parts of the contract. The last one ends the bench's own session and opens another. */
+export function describeContract(bench: Bench): void {
+  describeMachines(bench)
+  describeParking(bench)
+  describeForeign(bench)
+  describeImages(bench)
+  describeDisks(bench)
+  describeStorage(bench)
+  describeConnecting(bench)
+}
