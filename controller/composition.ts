@@ -10,7 +10,7 @@ import type { Driver } from './hypervisor/port.ts'
 import { type Guard, guarded, limited, observed } from './hypervisor/wrap.ts'
 import type { EventRecorder, IndexFunctions, Informer, KubeClient, KubeObject, Resource } from './kube/index.ts'
 import type { Connect } from './reconcilers/hypervisor/connections.ts'
-import { createReconcilers, type ReconcilerName } from './reconcilers/index.ts'
+import { createReconcilers, type ReconcilerName, type Reconcilers } from './reconcilers/index.ts'
 import type { Informers } from './reconcilers/informers.ts'
 import { slotIndices, storagePoolIndices, virtualMachineIndices } from './reconcilers/shared/caches.ts'
 import * as runtime from './runtime/index.ts'
@@ -39,7 +39,7 @@ export interface ControllerSettings {
   readonly cluster: string
   /** The longest that a host itself waits for a job, ms. */
   readonly hostJobWait: number
-  /** Passes at a time, for each kind. */
+  /** Passes at a time, for each kind; a quarter of them for any one hypervisor. */
   readonly workers: number
 }
 
@@ -67,7 +67,7 @@ export function composeController(parts: ControllerParts): ComposedController {
     hostJobWait: settings.hostJobWait,
     cluster: settings.cluster,
   })
-  const controllers = controllersOf(reconcilers.reconcilers, settings.workers, { clock, log, metrics })
+  const controllers = controllersOf(reconcilers, settings.workers, { clock, log, metrics })
   reconcilers.wire(enqueuersOf(controllers))
   const manager = new runtime.Manager({
     clock,
@@ -119,15 +119,20 @@ function connectWith({ driver, guard, metrics }: ControllerParts): Connect {
 
 type Controllers = Readonly<Record<ReconcilerName, runtime.Controller>>
 
+/** A hypervisor that hangs holds a quarter of the workers at most. */
+const hypervisorShare = 1 / 4
+
 function controllersOf(
-  reconcilers: Readonly<Record<ReconcilerName, runtime.Reconciler>>,
+  { reconcilers, groups }: Pick<Reconcilers, 'reconcilers' | 'groups'>,
   workers: number,
   engine: Pick<runtime.ControllerOptions, 'clock' | 'log' | 'metrics'>,
 ): Controllers {
-  const entries = Object.entries(reconcilers).map(([name, reconciler]) => [
-    name,
-    new runtime.Controller({ ...engine, reconciler, workers }),
-  ])
+  const groupLimit = Math.ceil(workers * hypervisorShare)
+  const entries = Object.entries(reconcilers).map(([name, reconciler]) => {
+    const groupOf = groups[name as ReconcilerName]
+    const grouped = groupOf === undefined ? {} : { groupOf, groupLimit }
+    return [name, new runtime.Controller({ ...engine, ...grouped, reconciler, workers })]
+  })
   return Object.fromEntries(entries) as Controllers
 }
 

@@ -29,7 +29,7 @@ describe('precedence', () => {
       renewDeadline: 10_000,
       retryPeriod: 2_000,
       hostJobWait: 30_000,
-      workers: 8,
+      workers: 16,
       healthAddress: { host: '0.0.0.0', port: 8080 },
       logLevel: 'info',
     })
@@ -47,7 +47,7 @@ describe('precedence', () => {
   })
 
   test('a variable that is empty is not set', () => {
-    expect(load([], { BERTH_WORKERS: '' }).workers).toBe(8)
+    expect(load([], { BERTH_WORKERS: '' }).workers).toBe(16)
   })
 
   test('the result can not be changed', () => {

@@ -113,7 +113,12 @@ export const settings = {
     default: '30s',
     parse: duration,
   }),
-  workers: setting({ takes: 'COUNT', help: 'objects of a kind worked on at once', default: '8', parse: count }),
+  workers: setting({
+    takes: 'COUNT',
+    help: 'objects of a kind worked on at once, a quarter of them on any one hypervisor',
+    default: '16',
+    parse: count,
+  }),
   healthAddress: setting({
     takes: 'HOST:PORT',
     help: 'where /healthz, /readyz and /metrics are served; port 0 is any that is free',

@@ -54,6 +54,14 @@ describe('until the watch has caught up with our own write', () => {
     expect(cache.get('a')?.status?.holder).toBe('another')
   })
 
+  it('of two answers that come in the wrong order the later write wins', async () => {
+    informer.hold()
+    const earlier = await write('first')
+    cache.note(await write('second'))
+    cache.note(earlier)
+    expect(cache.get('a')?.status?.holder).toBe('second')
+  })
+
   it('what was made, and was not told yet, is there', () => {
     informer.hold()
     cache.note(kube.put<Thing>({ apiVersion: 'v1', kind: 'Thing', metadata: { name: 'b' } }))
@@ -62,6 +70,33 @@ describe('until the watch has caught up with our own write', () => {
 })
 
 describe('what is gone', () => {
+  it('by our own write (the last finalizer) is gone at once, in lists and indices too', async () => {
+    const metadata = { name: 'b', finalizers: ['berth.dev/x'], deletionTimestamp: '2026-01-01T00:00:00Z' }
+    const dying = kube.put<Thing>({ apiVersion: 'v1', kind: 'Thing', metadata, status: { holder: 'me' } })
+    informer.hold()
+    cache.note(await kube.setFinalizers(things, dying, []))
+    expect(cache.get('b')).toBeUndefined()
+    expect(cache.byIndex('holder', 'me')).toEqual([])
+    expect(cache.list().map(({ metadata: { name } }) => name)).toEqual(['a'])
+  })
+
+  it('is gone though the watch never showed it: it has been past the time of our write', async () => {
+    informer.hold()
+    const made = kube.put<Thing>({ apiVersion: 'v1', kind: 'Thing', metadata: { name: 'b' } })
+    cache.note(made)
+    expect(cache.get('b')).toBeDefined()
+    const later = { resourceVersion: `${Number(made.metadata.resourceVersion) + 1}` }
+    const relisted = new OverlayCache<Thing>({
+      ...later,
+      synced: true,
+      get: () => undefined,
+      list: () => [],
+      byIndex: () => [],
+    })
+    relisted.note(made)
+    expect(relisted.get('b')).toBeUndefined()
+  })
+
   it('is gone though we wrote it', async () => {
     cache.note(await write('me'))
     kube.remove(things, { name: 'a' })

@@ -2,16 +2,17 @@
 import type { ImageService } from '@berth/images'
 import type { Logger } from 'pino'
 import { HostRegistry } from '../hypervisor/hosts.ts'
-import { type EventRecorder, type KubeClient, OverlayCache } from '../kube/index.ts'
+import type { EventRecorder, KubeClient } from '../kube/index.ts'
 import type { Clock, Enqueue, Reconciler, Tasks } from '../runtime/port.ts'
 import type { Settling } from '../runtime/settling.ts'
+import { hypervisorOf } from './groups.ts'
 import { type Connect, Connections } from './hypervisor/connections.ts'
 import { HypervisorReconciler } from './hypervisor/reconciler.ts'
 import { imageKinds } from './image/kinds.ts'
 import { ImageReconciler } from './image/reconciler.ts'
 import type { Informers } from './informers.ts'
 import { NetworkReconciler } from './network/reconciler.ts'
-import { type Caches, slotIndices, virtualMachineIndices } from './shared/caches.ts'
+import { consistent } from './shared/consistent.ts'
 import { Inventories } from './slot/inventories.ts'
 import { SlotReconciler } from './slot/reconciler.ts'
 import { StoragePoolReconciler } from './storage-pool/reconciler.ts'
@@ -40,6 +41,8 @@ export type ReconcilerName = keyof Queues
 
 export interface Reconcilers {
   readonly reconcilers: Readonly<Record<ReconcilerName, Reconciler>>
+  /** Which hypervisor a key's pass talks to. */
+  readonly groups: ReturnType<typeof hypervisorOf>
   /** Connects watches and hosts to the queues; call once, before the watches run. */
   readonly wire: (queues: Queues) => void
   /** Ends all sessions with hosts. */
@@ -48,21 +51,17 @@ export interface Reconcilers {
 
 export function createReconcilers(dependencies: ReconcilerDependencies): Reconcilers {
   const { informers, log, clock, service } = dependencies
-  const virtualMachines = new OverlayCache(informers.virtualMachines, virtualMachineIndices)
-  const slots = new OverlayCache(informers.slots, slotIndices)
-  const caches: Caches = { ...informers, virtualMachines, slots }
+  const { caches, client } = consistent(informers, dependencies.client)
   const registry = new HostRegistry()
   const wakeups = new Wakeups(informers, caches, registry, service)
   const connections = new Connections(dependencies.connect, registry, wakeups, log)
   const shared = {
     ...dependencies,
+    client,
     caches,
     hosts: registry,
     connections,
     inventories: new Inventories(registry, clock),
-    noteVirtualMachine: virtualMachines.note.bind(virtualMachines),
-    noteSlot: slots.note.bind(slots),
-    forgetVirtualMachine: virtualMachines.forget.bind(virtualMachines),
   }
   const image = (kind: (typeof imageKinds)[keyof typeof imageKinds], enqueue: Enqueue) =>
     new ImageReconciler(kind, { ...shared, enqueue })
@@ -76,6 +75,7 @@ export function createReconcilers(dependencies: ReconcilerDependencies): Reconci
       image: image(imageKinds.image, (key) => wakeups.queues.image(key)),
       clusterImage: image(imageKinds.clusterImage, (key) => wakeups.queues.clusterImage(key)),
     },
+    groups: hypervisorOf(caches),
     wire: (queues) => wakeups.wire(queues),
     close: () => connections.closeAll(),
   }

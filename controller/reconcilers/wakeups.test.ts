@@ -1,25 +1,34 @@
 import type { ImageService } from '@berth/images'
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import { hypervisors, slots, type VirtualMachine, virtualMachines } from '../api/index.ts'
+import type { CacheChange, KubeObject, ReadObject } from '../kube/port.ts'
+import type { Priority } from '../runtime/port.ts'
+import type { Informers } from './informers.ts'
 import { aHypervisor, aMachine, aNetwork, anImage, aPool, aSize, aSlot, condition, Lab } from './testing/lab.ts'
 import { type Queues, Wakeups } from './wakeups.ts'
 
 let lab: Lab
 let wakeups: Wakeups
 let woken: Set<string>
+let urgency: Map<string, Priority | undefined>
 let tellImage: (id: string) => void
+
+const service = {
+  onChange(listener: (id: string) => void) {
+    tellImage = listener
+    return () => true
+  },
+} as unknown as ImageService
 
 beforeEach(() => {
   lab = new Lab().furnish('s1')
   woken = new Set()
-  const service = {
-    onChange(listener: (id: string) => void) {
-      tellImage = listener
-      return () => true
-    },
+  urgency = new Map()
+  wakeups = new Wakeups(lab.informers, lab.caches, lab.registry, service)
+  const enqueue = (queue: string) => (key: string, priority?: Priority) => {
+    woken.add(`${queue} ${key}`)
+    urgency.set(`${queue} ${key}`, priority)
   }
-  wakeups = new Wakeups(lab.informers, lab.caches, lab.registry, service as unknown as ImageService)
-  const enqueue = (queue: string) => (key: string) => void woken.add(`${queue} ${key}`)
   const names = ['virtualMachine', 'slot', 'hypervisor', 'storagePool', 'network', 'image', 'clusterImage']
   wakeups.wire(Object.fromEntries(names.map((name) => [name, enqueue(name)])) as unknown as Queues)
 })
@@ -128,4 +137,61 @@ describe('a hypervisor tells', () => {
 it('the image service tells by uid: its image', () => {
   const { uid } = lab.kube.put(anImage('debian')).metadata
   expect(after(() => tellImage(uid))).toEqual(['clusterImage debian'])
+})
+
+describe('how urgent it is', () => {
+  const web = 'virtualMachine team/web'
+  const inWeb = (edit: (vm: VirtualMachine) => void) =>
+    lab.kube.change(virtualMachines, { namespace: 'team', name: 'web' }, edit)
+
+  it('a user makes, changes, pauses, or deletes a machine', () => {
+    lab.kube.put(aMachine('web', {}, { finalizers: ['berth.dev/cleanup'] }))
+    expect(urgency.get(web)).toBe('Change')
+    urgency.clear()
+    inWeb((vm) => Object.assign(vm.spec, { powerState: 'Stopped' }))
+    expect(urgency.get(web)).toBe('Change')
+    urgency.clear()
+    inWeb((vm) => Object.assign(vm.metadata, { annotations: { 'berth.dev/paused': 'true' } }))
+    expect(urgency.get(web)).toBe('Change')
+    lab.kube.markDeleted(virtualMachines, { namespace: 'team', name: 'web' })
+    expect(urgency.get(web)).toBe('Deletion')
+  })
+
+  it('a status is written, or the host tells of it: less', () => {
+    held('web')
+    held('web', { powerState: 'Running' })
+    expect(urgency.get(web)).toBe('Event')
+    urgency.clear()
+    wakeups.gap('kvm1')
+    expect(urgency.get(web) ?? 'Event').toBe('Event')
+  })
+
+  it('the first listing: least, with all that it wakes; but for what was asked for meanwhile', () => {
+    held('web')
+    held('asked')
+    const listeners: ((change: CacheChange<KubeObject>) => void)[] = []
+    const listen = { onChange: (listener: (typeof listeners)[number]) => void listeners.push(listener) }
+    const informers = Object.fromEntries(Object.keys(lab.informers).map((name) => [name, listen]))
+    const first = new Wakeups(informers as unknown as Informers, lab.caches, lab.registry, service)
+    first.wire(wakeups.queues)
+    const [told] = listeners
+    urgency.clear()
+    for (const [name, observedGeneration] of [
+      ['web', 1],
+      ['asked', 0],
+    ] as const) {
+      const object = lab.machine(name)
+      told?.({
+        type: 'Added',
+        initial: true,
+        object: { ...object, status: { ...object.status, observedGeneration } } as ReadObject<KubeObject>,
+      })
+    }
+    expect(urgency.get(web)).toBe('Resync')
+    expect(urgency.get('virtualMachine team/asked')).toBe('Change')
+    const hypervisor = lab.kube.peek(hypervisors, { name: 'kvm1' })
+    urgency.clear()
+    listeners[2]?.({ type: 'Added', initial: true, object: hypervisor as ReadObject<KubeObject> })
+    expect(urgency.get(web)).toBe('Resync')
+  })
 })

@@ -208,10 +208,13 @@ export class Wakeups implements ConnectionListener {
   }
 }
 
+type WithGeneration = KubeObject & { readonly status?: { readonly observedGeneration?: number } }
+
 /** How soon the object itself is looked at. */
-function urgencyOf({ object, previous, initial }: CacheChange<KubeObject>): Priority {
-  if (initial) return 'Resync'
-  const { metadata } = object
+function urgencyOf({ object, previous, initial }: CacheChange<WithGeneration>): Priority {
+  const { metadata, status } = object
+  // Asked for while nobody looked.
+  if (initial) return status?.observedGeneration === metadata.generation ? 'Resync' : 'Change'
   if (metadata.deletionTimestamp !== undefined && previous?.metadata.deletionTimestamp === undefined) return 'Deletion'
   const before = previous?.metadata
   const asked = metadata.generation !== before?.generation || paused(metadata) !== paused(before)

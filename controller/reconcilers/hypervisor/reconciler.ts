@@ -1,11 +1,4 @@
-import {
-  finalizers,
-  type Hypervisor,
-  hypervisors,
-  parseDuration,
-  type Slot,
-  slots as slotResource,
-} from '../../api/index.ts'
+import { finalizers, type Hypervisor, hypervisors, parseDuration, slots as slotResource } from '../../api/index.ts'
 import { BerthError, toBerthError } from '../../errors/index.ts'
 import type { EventRecorder, KubeClient, ReadObject } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
@@ -26,7 +19,6 @@ export interface HypervisorDependencies {
   readonly clock: Clock
   /** Berth's own namespace, where the Secrets of hypervisors are. */
   readonly namespace: string
-  readonly noteSlot: (slot: ReadObject<Slot>) => void
 }
 
 /** Secrets are never watched: they are read anew so often, and at each attempt to connect. */
@@ -128,8 +120,8 @@ export class HypervisorReconciler implements Reconciler {
   }
 
   async #makeSlots({ apply, remove }: SlotPlan, signal: AbortSignal): Promise<void> {
-    const { client, noteSlot } = this.#dependencies
-    for (const slot of apply) noteSlot(await client.apply(slotResource, slot, { signal }))
+    const { client } = this.#dependencies
+    for (const slot of apply) await client.apply(slotResource, slot, { signal })
     for (const { metadata } of remove) {
       // With its version: a claim that comes in between keeps the slot.
       await client.delete(

@@ -16,7 +16,6 @@ export interface OrphanDependencies {
   readonly settling: Settling
   /** The longest that a host itself waits for a job, ms: part of the T rule. */
   readonly hostJobWait: number
-  readonly noteSlot: (slot: ReadObject<Slot>) => void
 }
 
 /**
@@ -30,7 +29,7 @@ export async function releaseOrphan(
   dependencies: OrphanDependencies,
   signal: AbortSignal,
 ): Promise<OrphanOutcome> {
-  const { client, caches, hosts, settling, noteSlot } = dependencies
+  const { client, caches, hosts, settling } = dependencies
   const consumer = cached.status?.consumerRef
   if (!consumer || caches.virtualMachines.byIndex('uid', consumer.uid).length > 0) return 'None'
   const { namespace, name, uid } = consumer
@@ -62,6 +61,6 @@ export async function releaseOrphan(
   const { consumerRef, ...rest } = slot.status
   const status: SlotStatus =
     slot.status.phase === 'Bound' ? { ...rest, consumerRef, phase: 'Releasing' } : { ...rest, phase: 'Unavailable' }
-  noteSlot(await client.applyStatus(slots, slot, status, { signal }))
+  await client.applyStatus(slots, slot, status, { signal })
   return 'Stepped'
 }

@@ -28,14 +28,14 @@ export class SlotReconciler implements Reconciler {
   }
 
   async reconcile(key: string, { signal }: ReconcileContext): Promise<Result> {
-    const { caches, client, clock, noteSlot } = this.#dependencies
+    const { caches, client, clock } = this.#dependencies
     const slot = caches.slots.get(key)
     if (!slot) return {}
     const deleting = slot.metadata.deletionTimestamp !== undefined
     const held = slot.status?.consumerRef !== undefined
     const guarded = slot.metadata.finalizers?.includes(finalizers.inUse) ?? false
     if (!deleting && !guarded) {
-      noteSlot(await client.setFinalizers(slots, slot, [finalizers.inUse], { signal }))
+      await client.setFinalizers(slots, slot, [finalizers.inUse], { signal })
       return { requeueAfter: 0 }
     }
     if (deleting && !held) {
@@ -49,12 +49,7 @@ export class SlotReconciler implements Reconciler {
     const { phase, facts } = planSlot(seen)
     const { consumerRef } = slot.status ?? {}
     const now = new Date(clock.now()).toISOString()
-    noteSlot(
-      await writeStatus(client, slots, slot, { phase, ...(consumerRef ? { consumerRef } : {}) }, facts, {
-        now,
-        signal,
-      }),
-    )
+    await writeStatus(client, slots, slot, { phase, ...(consumerRef ? { consumerRef } : {}) }, facts, { now, signal })
     // A machine of ours that goes wakes its own object, not this slot.
     return seen.occupants.length > 0 || seen.abandoned ? { requeueAfter: lookAgainAfter } : {}
   }

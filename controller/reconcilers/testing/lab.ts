@@ -19,13 +19,14 @@ import {
 } from '../../api/index.ts'
 import { HostRegistry } from '../../hypervisor/hosts.ts'
 import { FakeHost } from '../../hypervisor/testing/fake-session.ts'
-import { type EventRecord, OverlayCache, type ReadObject } from '../../kube/index.ts'
+import type { EventRecord, ReadObject } from '../../kube/index.ts'
 import { FakeKubeClient } from '../../kube/testing/fake-client.ts'
 import { VirtualClock } from '../../runtime/clock.ts'
 import type { Reconciler, Result } from '../../runtime/port.ts'
 import { Settling } from '../../runtime/settling.ts'
 import { type Caches, slotIndices, storagePoolIndices, virtualMachineIndices } from '../shared/caches.ts'
 import { isTrue } from '../shared/conditions.ts'
+import { consistent } from '../shared/consistent.ts'
 
 export const digest = 'a'.repeat(64)
 const api = { apiVersion: 'berth.dev/v1alpha1' } as const
@@ -152,14 +153,11 @@ export class Lab {
       images: kube.informer(images),
       clusterImages: kube.informer(clusterImages),
     }
-    const overlay = {
-      virtualMachines: new OverlayCache(this.informers.virtualMachines, virtualMachineIndices),
-      slots: new OverlayCache(this.informers.slots, slotIndices),
-    }
-    this.caches = { ...this.informers, ...overlay }
+    const { caches, client } = consistent(this.informers, kube)
+    this.caches = caches
     this.dependencies = {
-      client: kube,
-      caches: this.caches,
+      client,
+      caches,
       hosts: registry,
       registry,
       settling: this.settling,
@@ -168,9 +166,6 @@ export class Lab {
       cluster: 'cluster-uid',
       namespace: 'berth-system',
       hostJobWait: 30_000,
-      noteVirtualMachine: overlay.virtualMachines.note.bind(overlay.virtualMachines),
-      noteSlot: overlay.slots.note.bind(overlay.slots),
-      forgetVirtualMachine: overlay.virtualMachines.forget.bind(overlay.virtualMachines),
     }
   }
 

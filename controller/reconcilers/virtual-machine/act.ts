@@ -17,13 +17,14 @@ export async function act(
   memory: Memory,
   signal: AbortSignal,
 ): Promise<void> {
-  const { client, noteVirtualMachine, clock } = dependencies
+  const { client, clock } = dependencies
   const { vm, desired } = view
   const { instanceID } = desired
   const onHost = (work: (session: Session) => Promise<void>) => withSession(view, dependencies, work)
   switch (step.do) {
     case 'AddFinalizer':
-      return noteVirtualMachine(await client.setFinalizers(virtualMachines, vm, [finalizers.cleanup], { signal }))
+      await client.setFinalizers(virtualMachines, vm, [finalizers.cleanup], { signal })
+      return
     case 'RemoveFinalizer':
       await client.setFinalizers(virtualMachines, vm, [], { signal })
       return
@@ -80,7 +81,7 @@ async function claim(
   dependencies: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  const { caches, client, hosts, noteSlot } = dependencies
+  const { caches, client, hosts } = dependencies
   const slot = caches.slots.get(name)
   if (slot?.status?.phase !== 'Free' || slot.status.consumerRef)
     throw new BerthError('Conflict', `slot ${name} is not free any more`)
@@ -105,7 +106,7 @@ async function claim(
     phase: 'Bound',
     consumerRef: { namespace, name: consumer, uid, since: now },
   }
-  noteSlot(await client.applyStatus(slots, slot, status, { signal }))
+  await client.applyStatus(slots, slot, status, { signal })
 }
 
 /**
@@ -116,7 +117,7 @@ async function moveSlot(
   name: string,
   phase: 'Releasing' | 'Free',
   { claimed }: View,
-  { client, noteSlot }: Dependencies,
+  { client }: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
   const slot = claimed.find(({ metadata }) => metadata.name === name)
@@ -125,7 +126,7 @@ async function moveSlot(
   const usable = slot.spec.scheduling !== 'Cordoned' && !conditionIs(slot, 'Occupied', 'True')
   const status: SlotStatus =
     phase === 'Releasing' ? { ...rest, consumerRef, phase } : { ...rest, phase: usable ? 'Free' : 'Unavailable' }
-  noteSlot(await client.applyStatus(slots, slot, status, { signal }))
+  await client.applyStatus(slots, slot, status, { signal })
 }
 
 async function createDisk(session: Session, view: View, { caches }: Dependencies, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,5 @@
-import type { Slot, VirtualMachine } from '../../api/index.ts'
 import type { Hosts } from '../../hypervisor/hosts.ts'
-import type { EventRecorder, KubeClient, ReadObject } from '../../kube/port.ts'
+import type { EventRecorder, KubeClient } from '../../kube/port.ts'
 import type { Clock } from '../../runtime/port.ts'
 import type { Settling } from '../../runtime/settling.ts'
 import type { Caches } from '../shared/caches.ts'
@@ -16,11 +15,6 @@ export interface Dependencies {
   readonly hostJobWait: number
   /** Uid of the kube-system namespace: which cluster a tag on a host belongs to. */
   readonly cluster: string
-  /** Remembers the answers to our own writes until the watch has caught up. */
-  readonly noteVirtualMachine: (vm: ReadObject<VirtualMachine>) => void
-  readonly noteSlot: (slot: ReadObject<Slot>) => void
-  /** The object of that key was seen to be gone, by a live read. */
-  readonly forgetVirtualMachine: (key: string) => void
 }
 
 /**

@@ -1,8 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
-import { slots, type VirtualMachine, virtualMachines } from '../../api/index.ts'
+import { slots, virtualMachines } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
 import { volumeNames } from '../../hypervisor/port.ts'
-import type { ReadObject } from '../../kube/port.ts'
 import { aMachine, aSlot, conditionTypes, Lab, readyOf } from '../testing/lab.ts'
 import { VirtualMachineReconciler } from './reconciler.ts'
 
@@ -377,8 +376,10 @@ describe('what goes wrong', () => {
 
   it('forgets what it wrote itself, where no watch will ever tell that it is gone', async () => {
     const metadata = { finalizers: ['berth.dev/cleanup'], deletionTimestamp: '2026-01-01T00:00:00Z' }
-    const gone = aMachine('gone', {}, { ...metadata, uid: 'u', resourceVersion: '999999' })
-    lab.dependencies.noteVirtualMachine(gone as ReadObject<VirtualMachine>)
+    lab.informers.virtualMachines.hold()
+    await lab.dependencies.client.create(virtualMachines, aMachine('gone', {}, metadata))
+    lab.kube.remove(virtualMachines, { namespace: 'team', name: 'gone' })
+    expect(lab.caches.virtualMachines.get('team/gone')).toBeDefined()
     await lab.pass(reconciler, 'team/gone')
     expect(lab.caches.virtualMachines.get('team/gone')).toBeUndefined()
   })

@@ -65,7 +65,6 @@ export class VirtualMachineReconciler implements Reconciler {
     const step = plan(view.desired, view.observed)
     if (!needsLiveRead(step)) return { view, step }
     const live = await readLive(source, this.#dependencies, signal)
-    if (!live) this.#dependencies.forgetVirtualMachine(key)
     if (!live || isPaused(live.vm)) return undefined
     const liveView = await observe(live, this.#dependencies, this.#memory, signal)
     return { view: liveView, step: plan(liveView.desired, liveView.observed) }
@@ -81,11 +80,11 @@ export class VirtualMachineReconciler implements Reconciler {
     if (step.do === 'AddFinalizer' || step.do === 'RemoveFinalizer') return
     // The next pass follows at once, and writes what came of it.
     if (!problem && (step.do === 'Claim' || step.do === 'Start')) return
-    const { client, clock, noteVirtualMachine } = this.#dependencies
+    const { client, clock } = this.#dependencies
     const status = statusOf(view, step, problem, new Date(clock.now()).toISOString())
     if (sameStatus(view.vm.status, status) || !this.#waits.isDue(view, problem, clock.monotonic())) return
     log.debug({ changes: jsonPatch.compare(view.vm.status ?? {}, status) }, 'status')
-    noteVirtualMachine(await client.applyStatus(virtualMachines, view.vm, status, { signal }))
+    await client.applyStatus(virtualMachines, view.vm, status, { signal })
   }
 
   #tell(view: View, step: Step, problem: Problem | undefined, failure: BerthError | undefined): void {
