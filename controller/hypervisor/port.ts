@@ -135,6 +135,17 @@ export interface HostInformation {
   readonly memory: number
   readonly freeMemory: number
   readonly capabilities: Capabilities
+  /** Hosts of a pool, by name. Absent: it is the host itself. */
+  readonly members?: readonly PoolMember[]
+}
+
+/** One of the hosts behind an endpoint that manages several. */
+export interface PoolMember {
+  readonly id: string
+  readonly hostName: string
+  readonly online: boolean
+  readonly cpus: number
+  readonly memory: number
 }
 
 /** What the driver can do on this host. A driver never pretends: what is not listed is not attempted. */
@@ -145,7 +156,11 @@ export interface Capabilities {
   readonly firmware: readonly string[]
   readonly storageTypes: readonly string[]
   readonly features: readonly string[]
+  /** Formats in which it takes images. Absent: any. */
+  readonly imageFormats?: readonly ImageFormat[]
 }
+
+export type ImageFormat = 'qcow2' | 'raw'
 
 export interface PoolQuery {
   readonly name: string
@@ -167,10 +182,13 @@ export interface ObservedPool {
 
 /** An image's content on its way to a pool. `open` is called once, when the host is ready to take bytes. */
 export interface ImageContent {
-  /** sha256 of the content, 64 hexadecimal digits. */
+  /** Which image it is: sha256 of its content as it was fetched, 64 hexadecimal digits. */
   readonly digest: string
+  /** sha256 of what `open` gives, where that is another form of it. Absent: `digest`. */
+  readonly contentDigest?: string
+  /** Bytes that `open` gives. */
   readonly length: number
-  readonly format: 'qcow2' | 'raw'
+  readonly format: ImageFormat
   open(): AsyncIterable<Uint8Array>
   /** Called right before each step of writing the completion marker, after all else. Throws: it is not written. */
   beforeMarker?(): void
@@ -192,7 +210,7 @@ export interface RootDisk {
   readonly pool: string
   readonly volume: string
   /** Digest of the placed image that the disk is a copy-on-write copy of. */
-  readonly image: { readonly digest: string; readonly format: 'qcow2' | 'raw' }
+  readonly image: { readonly digest: string; readonly format: ImageFormat }
   /** Size that the guest sees. */
   readonly capacity: number
 }

@@ -8,9 +8,9 @@ import {
 } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
 import type { PowerState, StopReason, Tag } from '../../hypervisor/port.ts'
+import { requireUUID } from '../shared/instance-id.ts'
 import { type DomainReading, readDomain } from './domain-xml.ts'
 import { isLibvirtError } from './errors.ts'
-import { requireUUID } from './instance-id.ts'
 
 /** A domain with the definition of its next start. */
 export interface DefinedDomain {

@@ -1,9 +1,7 @@
 import { AgentLifecycleState, type Connection, DomainEventType, type Subscription } from 'node-libvirt'
 import type { HypervisorEvent } from '../../hypervisor/port.ts'
+import { EventQueue } from '../shared/event-queue.ts'
 import { mapError } from './errors.ts'
-
-/** Events that wait for a slow reader; beyond it they are dropped, and a Gap stands for them. */
-const longestQueue = 10_000
 
 const lifecycle: ReadonlyMap<number, string> = new Map(
   Object.entries(DomainEventType).map(([name, number]) => [number, name]),
@@ -14,7 +12,7 @@ const lifecycle: ReadonlyMap<number, string> = new Map(
  * as whatever happened before the registration is not told.
  */
 export async function* libvirtEvents(connection: Connection, signal: AbortSignal): AsyncGenerator<HypervisorEvent> {
-  const queue = new EventQueue(longestQueue)
+  const queue = new EventQueue()
   const add = (uuid: string, detail: string) =>
     // The UUID is the instance id of what is ours.
     queue.add({ type: 'Machine', id: uuid, instanceID: uuid, detail })
@@ -41,45 +39,5 @@ export async function* libvirtEvents(connection: Connection, signal: AbortSignal
     signal.removeEventListener('abort', end)
     // The server forgets them with the connection at the latest.
     await Promise.allSettled(subscriptions.map((subscription) => subscription.close()))
-  }
-}
-
-/** Events on their way from callbacks to one reader, in order. */
-export class EventQueue implements AsyncIterable<HypervisorEvent> {
-  readonly #limit: number
-  #events: HypervisorEvent[] = []
-  #ended: { readonly reason: Error | undefined } | undefined
-  #wake: () => void = () => undefined
-
-  constructor(limit: number) {
-    this.#limit = limit
-  }
-
-  add(event: HypervisorEvent): void {
-    if (this.#ended !== undefined) return
-    if (this.#events.length >= this.#limit) {
-      this.#events = [{ type: 'Gap', reason: `more than ${this.#limit} events were waiting` }]
-    }
-    this.#events.push(event)
-    this.#wake()
-  }
-
-  /** What waits is still given; then the reader ends, with the reason if there is one. The first call decides. */
-  end(reason?: Error): void {
-    this.#ended ??= { reason }
-    this.#wake()
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<HypervisorEvent> {
-    for (;;) {
-      const event = this.#events.shift()
-      if (event !== undefined) yield event
-      else if (this.#ended?.reason !== undefined) throw this.#ended.reason
-      else if (this.#ended !== undefined) return
-      else
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve
-        })
-    }
   }
 }

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { CallOptions as LibvirtCallOptions, StoragePool } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
 import { type ImageContent, type PlacedImage, volumeNames } from '../../hypervisor/port.ts'
+import { formatMarker, parseMarker, requireDigest, verified } from '../shared/image-content.ts'
 import {
   deleteVolume,
   findVolume,
@@ -15,11 +15,6 @@ import {
 
 /** More than a marker ever has; what is longer is none. */
 const markerLimit = 4096
-
-function requireDigest(digest: string): string {
-  if (/^[0-9a-f]{64}$/.test(digest)) return digest
-  throw new BerthError('InvalidConfiguration', `'${digest}' is not a sha256 of 64 hexadecimal digits.`)
-}
 
 /**
  * Complete: the marker can be read, names this digest, and the image's file has the length that the marker names. The
@@ -43,25 +38,6 @@ export async function placedImage(
   const length = parseMarker(content?.toString('utf8') ?? '', digest)
   if (details === undefined || length === undefined || details.length !== length) return { state: 'Partial' }
   return { state: 'Complete', length, details }
-}
-
-export function formatMarker(digest: string, length: number): string {
-  return `${JSON.stringify({ digest: `sha256:${digest}`, length })}\n`
-}
-
-/** The length that a marker of this digest names; undefined for anything else, zeros and half a marker included. */
-export function parseMarker(content: string, digest: string): number | undefined {
-  let marker: unknown
-  try {
-    marker = JSON.parse(content)
-  } catch {
-    return undefined
-  }
-  if (typeof marker !== 'object' || marker === null) return undefined
-  const { digest: named, length } = marker as { readonly digest?: unknown; readonly length?: unknown }
-  return named === `sha256:${digest}` && typeof length === 'number' && Number.isSafeInteger(length) && length >= 0
-    ? length
-    : undefined
 }
 
 /**
@@ -96,27 +72,6 @@ export async function placeImage(
 function* atLast(marker: Uint8Array, content: ImageContent): Generator<Uint8Array> {
   content.beforeMarker?.()
   yield marker
-}
-
-/** The content as it is sent. Throws before its end, so that the transfer is never finished, when it is another one. */
-async function* verified(content: ImageContent, progress: (sent: number) => void): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256')
-  let sent = 0
-  for await (const part of content.open()) {
-    sent += part.length
-    if (sent > content.length) break
-    hash.update(part)
-    yield part
-    progress(sent)
-  }
-  if (sent !== content.length) {
-    const more = sent > content.length ? 'more' : 'less'
-    throw new BerthError('TemporaryFailure', `The image's content is ${more} than the ${content.length} bytes it has.`)
-  }
-  const digest = hash.digest('hex')
-  if (digest !== content.digest) {
-    throw new BerthError('TemporaryFailure', `The image's content has sha256 ${digest} instead of ${content.digest}.`)
-  }
 }
 
 async function requireRoom(pool: StoragePool, length: number, options: LibvirtCallOptions): Promise<void> {

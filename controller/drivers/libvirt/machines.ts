@@ -1,12 +1,12 @@
 import { type Connection, DomainUndefineFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
 import type { MachineSpec, RootDisk } from '../../hypervisor/port.ts'
+import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
 import { type DomainDefinition, findMovedDisk, formatDomain, type PlacedDisk, parkDomain } from './domain-xml.ts'
 import { findOwnDomain, ifDefined, type OwnDomain } from './domains.ts'
 import { isLibvirtError } from './errors.ts'
 import type { Host } from './host.ts'
 import { placedImage } from './images.ts'
-import { requireUUID, volumePrefix } from './instance-id.ts'
 import { writeSeed } from './seed.ts'
 import { activePool, deleteVolume, findVolume, overlayVolumeXML } from './volumes.ts'
 
@@ -225,11 +225,4 @@ export async function deleteMachineVolume(
     throw new BerthError('InUse', `Volume '${volume}' is kept: domain '${own.domain.name}' runs.`)
   }
   await deleteVolume(pool, volume, options)
-}
-
-/** The fence of names: whatever else is wrong, nothing but a volume named after the instance is made or deleted. */
-function requireOwnName(instanceID: string, volume: string): void {
-  const prefix = volumePrefix(instanceID)
-  if (volume.startsWith(prefix) && volume.length > prefix.length && !volume.includes('/')) return
-  throw new BerthError('ForeignObject', `Volume '${volume}' is not named after instance ${instanceID}: not touched.`)
 }

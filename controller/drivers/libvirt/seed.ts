@@ -1,10 +1,7 @@
 import type { CallOptions as LibvirtCallOptions, StoragePool } from 'node-libvirt'
 import type { SeedFiles } from '../../hypervisor/port.ts'
-import { isoImage } from './iso9660.ts'
+import { seedImage } from '../shared/seed-image.ts'
 import { deleteVolume, findVolume, rawVolumeXML, readVolume, volumeDetails, writeVolume } from './volumes.ts'
-
-/** Volume label that cloud-init's NoCloud data source looks for. */
-const label = 'cidata'
 
 /**
  * Writes the seed unless it is there already to the byte. The image is deterministic, so a crash in the middle is
@@ -16,7 +13,7 @@ export async function writeSeed(
   files: SeedFiles,
   options: LibvirtCallOptions,
 ): Promise<void> {
-  const image = isoImage(label, files)
+  const image = seedImage(files)
   const existing = await findVolume(pool, name, options)
   const length = existing === undefined ? undefined : (await volumeDetails(existing, options))?.length
   if (existing !== undefined && length === image.length) {

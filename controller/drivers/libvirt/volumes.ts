@@ -9,8 +9,8 @@ import type {
 import { ListStoragePoolsFlags } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
 import type { MachineObservation, ObservedVolume } from '../../hypervisor/port.ts'
+import { volumePrefix } from '../shared/instance-id.ts'
 import { isLibvirtError } from './errors.ts'
-import { volumePrefix } from './instance-id.ts'
 import { element, find, formatXml, parseXml, sizeOf, textOf } from './xml.ts'
 
 /**

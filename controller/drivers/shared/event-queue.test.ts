@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { HypervisorEvent } from '../../hypervisor/port.ts'
-import { EventQueue } from './events.ts'
+import { EventQueue } from './event-queue.ts'
 
 const event = (id: string): HypervisorEvent => ({ type: 'Machine', id, detail: '' })
 

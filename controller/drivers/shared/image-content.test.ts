@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { formatMarker, parseMarker } from './images.ts'
+import { formatMarker, parseMarker } from './image-content.ts'
 
 const digest = 'ab'.repeat(32)
 
