@@ -7,6 +7,7 @@ import {
   mapList,
   object,
   optional,
+  set,
   text,
   time,
   withDefault,
@@ -42,7 +43,12 @@ describe('what is refused, since the API server would drop it, refuse it, or not
       Type.Array(text('d', { max: 1 }), { ...described, 'x-kubernetes-list-type': 'atomic' }),
       'has no maxItems',
     ],
-    ['a list without a type', Type.Array(text('d', { max: 1 }), { ...described, maxItems: 1 }), 'type atomic or map'],
+    [
+      'a list without a type',
+      Type.Array(text('d', { max: 1 }), { ...described, maxItems: 1 }),
+      'type atomic, set or map',
+    ],
+    ['a set of objects', set(object({}, 'd'), 'd', { max: 1 }), 'a list of type set holds scalars'],
     ['a map without a bound', Type.Record(Type.String(), text('d', { max: 1 }), described), 'has no maxProperties'],
     [
       'a map with a pattern for keys',

@@ -91,7 +91,10 @@ const converters: Readonly<Record<Sort, Converter>> = {
     const items = structural(schema['items'], `${path}[]`)
     const type = schema['x-kubernetes-list-type']
     if (type === 'map') checkKeys(schema, items, path)
-    else if (type !== 'atomic') throw new SchemaError(path, 'must be a list of type atomic or map')
+    else if (type === 'set' && 'properties' in items) throw new SchemaError(path, 'a list of type set holds scalars')
+    else if (type !== 'atomic' && type !== 'set') {
+      throw new SchemaError(path, 'must be a list of type atomic, set or map')
+    }
     return { items }
   },
 

@@ -8,6 +8,7 @@ import {
   mapList,
   object,
   optional,
+  set,
   text,
   time,
   withDefault,
@@ -46,10 +47,49 @@ const libvirt = object(
   },
 )
 
+const xapi = object(
+  {
+    members: atomicList(
+      text('Address of a host.', { min: 1, max: 300 }),
+      'Addresses of its hosts, in the order in which they are tried, for example https://xcp1.example.org.',
+      { min: 1, max: 64 },
+    ),
+    certificateFingerprints: optional(
+      set(
+        text('Fingerprint.', {
+          max: 95,
+          rules: [
+            rule(
+              "self.matches('^[0-9A-F]{2}(:[0-9A-F]{2}){31}$')",
+              'must be a SHA-256 fingerprint: 32 bytes in hexadecimal, upper case, joined by colons',
+            ),
+          ],
+        }),
+        'SHA-256 fingerprints of certificates that are trusted, instead of a CA.',
+        { min: 1, max: 64 },
+      ),
+    ),
+  },
+  'A XenServer or XCP-ng pool.',
+  {
+    // On the parent, as for the URI.
+    rules: [
+      rule(
+        "self.members.all(m, m.matches('^https://[^/ ?#]+/?$') && isURL(m))",
+        'must be https URLs of hosts alone, for example https://xcp1.example.org',
+        '.members',
+      ),
+      rule("!self.members.exists(m, m.contains('@'))", 'must not hold a password: use credentials', '.members'),
+    ],
+  },
+)
+
 const credentials = object(
   {
     secretRef: optional(
-      secretRef("Secret in Berth's own namespace: tls.crt, tls.key, ca.crt, as the transport needs."),
+      secretRef(
+        "Secret in Berth's own namespace: username, password, tls.crt, tls.key, ca.crt, as the transport needs.",
+      ),
     ),
     file: optional(absolutePath('Folder that is mounted into the controller, with the same keys as files.')),
   },
@@ -88,7 +128,8 @@ const slotSet = object(
 
 const spec = object(
   {
-    libvirt,
+    libvirt: optional(libvirt),
+    xapi: optional(xapi),
     credentials: optional(credentials),
     slots: optional(
       mapList(['name'], slotSet, 'Slots that are made here. Fewer than before never evicts a machine.', { max: 64 }),
@@ -106,6 +147,13 @@ const spec = object(
     ),
   },
   'What the hypervisor is to be used as.',
+  {
+    rules: [
+      exactlyOne('libvirt', 'xapi'),
+      rule('has(self.libvirt) == has(oldSelf.libvirt)', 'libvirt and xapi cannot be exchanged: make a new Hypervisor'),
+      rule('!has(self.xapi) || has(self.credentials)', 'a XAPI pool needs credentials', '.credentials'),
+    ],
+  },
 )
 
 const words = (description: string) => optional(atomicList(text('Name.', { max: 63 }), description, { max: 64 }))
@@ -123,8 +171,8 @@ const host = object(
 
 const status = object(
   {
-    id: optional(text('UUID of the host. The same URI with another id is not touched.', { max: 36 })),
-    driver: optional(choice(['libvirt'], 'Driver.')),
+    id: optional(text('UUID of the host or pool. The same address with another id is not touched.', { max: 36 })),
+    driver: optional(choice(['libvirt', 'xapi'], 'Driver.')),
     version: optional(text('Version of the hypervisor.', { max: 253 })),
     lastSeenTime: optional(time('When it last answered, to the minute.')),
     hosts: optional(mapList(['name'], host, 'Hosts.', { max: 64 })),
@@ -176,7 +224,7 @@ export const hypervisorKind = defineKind({
   singular: 'hypervisor',
   shortNames: ['bhv'],
   namespaced: false,
-  description: 'Hypervisor is one management endpoint: a libvirt daemon.',
+  description: 'Hypervisor is one management endpoint: a libvirt daemon, or a XAPI pool.',
   // Slots are named after it.
   names: { max: 40, dots: false },
   spec,

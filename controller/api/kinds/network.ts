@@ -30,9 +30,10 @@ const attachment = object(
       }),
     ),
     libvirtNetwork: optional(text('libvirt network.', { min: 1, max: 253 })),
+    xapiNetwork: optional(text('XAPI network, by UUID or by name label.', { min: 1, max: 253 })),
   },
   'What the network is on one hypervisor.',
-  { rules: [exactlyOne('bridge', 'libvirtNetwork')] },
+  { rules: [exactlyOne('bridge', 'libvirtNetwork', 'xapiNetwork')] },
 )
 
 const spec = object(
@@ -50,7 +51,7 @@ const observedAttachment = object(
       ['Available', 'Missing', 'Unknown'],
       'Available is there; Missing is not; Unknown: the hypervisor could not be asked.',
     ),
-    id: optional(text('UUID of the libvirt network, or name of the bridge.', { max: 253 })),
+    id: optional(text('UUID of the libvirt or XAPI network, or name of the bridge.', { max: 253 })),
   },
   'The network as one hypervisor has it.',
 )
@@ -69,7 +70,7 @@ export const networkKind = defineKind({
   singular: 'network',
   shortNames: ['bnet'],
   namespaced: false,
-  description: 'Network is a name for a bridge or a libvirt network on each hypervisor.',
+  description: 'Network is a name for a bridge, a libvirt network or a XAPI network on each hypervisor.',
   names: { max: 63, dots: false },
   spec,
   status,

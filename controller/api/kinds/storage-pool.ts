@@ -1,17 +1,23 @@
 import type { BerthManifest, BerthObject } from '../object.ts'
 import { bytes } from '../schema/amounts.ts'
 import { choice, integer, object, optional, text, withDefault } from '../schema/base.ts'
-import { immutable, immutableOptional } from '../schema/cel.ts'
+import { atMostOne, immutable, immutableOptional, rule } from '../schema/cel.ts'
 import { commonStatus } from '../schema/conditions.ts'
 import { ageColumn, column, defineKind, messageColumn, readyColumn } from '../schema/kind.ts'
-import { absolutePath, label } from '../schema/names.ts'
+import { absolutePath, label, uuid } from '../schema/names.ts'
 import type { Read, Written } from '../schema/static.ts'
 
 const spec = object(
   {
     hypervisor: label('Hypervisor.'),
-    type: choice(['Directory'], 'Storage plugin.'),
-    poolName: optional(text('Name of the pool on the hypervisor. Absent: metadata.name.', { min: 1, max: 253 })),
+    type: choice(['Directory', 'SR'], 'Storage plugin.'),
+    poolName: optional(
+      text('Name of the pool on the hypervisor; of an SR its name label. Absent: metadata.name.', {
+        min: 1,
+        max: 253,
+      }),
+    ),
+    uuid: optional(uuid('UUID of an SR, instead of its name.')),
     path: optional(absolutePath('Where no pool of that name exists, one is defined in this folder.')),
     order: withDefault(
       integer('Which is tried first when a volume is made: lowest first, then by name.', { min: -1000, max: 1000 }),
@@ -21,7 +27,16 @@ const spec = object(
   },
   'Where the storage is, and how it is used.',
   {
-    rules: [immutable('hypervisor'), immutable('type'), immutableOptional('poolName'), immutableOptional('path')],
+    rules: [
+      immutable('hypervisor'),
+      immutable('type'),
+      immutableOptional('poolName'),
+      immutableOptional('uuid'),
+      immutableOptional('path'),
+      atMostOne('poolName', 'uuid'),
+      rule("!has(self.uuid) || self.type == 'SR'", 'uuid is for type SR', '.uuid'),
+      rule("!has(self.path) || self.type == 'Directory'", 'path is for type Directory only', '.path'),
+    ],
   },
 )
 

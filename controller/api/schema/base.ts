@@ -91,6 +91,10 @@ const list = <T extends TSchema>(
 export const atomicList = <T extends TSchema>(items: T, description: string, options: ListOptions): TArray<T> =>
   list(items, description, { 'x-kubernetes-list-type': 'atomic' }, options)
 
+/** A list of scalars, none of them twice. */
+export const set = <T extends TSchema>(items: T, description: string, options: ListOptions): TArray<T> =>
+  list(items, description, { 'x-kubernetes-list-type': 'set' }, options)
+
 /** A list whose items are known by the fields `keys`: two managers can each own items, and transition rules see them. */
 export const mapList = <P extends TProperties>(
   keys: readonly (keyof P & string)[],

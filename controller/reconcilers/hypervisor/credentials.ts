@@ -23,10 +23,8 @@ export async function readCredentials(
   namespace: string,
   signal: AbortSignal,
 ): Promise<Credentials | undefined> {
-  const { credentials, libvirt } = hypervisor.spec
-  const required = libvirt.uri.includes('+tls:')
-    ? [keys.clientCertificate, keys.clientKey, keys.certificateAuthority]
-    : []
+  const { credentials } = hypervisor.spec
+  const required = requiredKeys(hypervisor)
   if (!credentials) {
     if (required.length === 0) return undefined
     throw new BerthError(
@@ -44,6 +42,11 @@ export async function readCredentials(
   return Object.fromEntries(
     Object.entries(keys).flatMap(([field, key]) => (found[key] === undefined ? [] : [[field, found[key]]])),
   )
+}
+
+function requiredKeys({ spec: { libvirt, xapi } }: Hypervisor): string[] {
+  if (xapi) return [keys.username, keys.password]
+  return libvirt?.uri.includes('+tls:') ? [keys.clientCertificate, keys.clientKey, keys.certificateAuthority] : []
 }
 
 async function fromSecret(

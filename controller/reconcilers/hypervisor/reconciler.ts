@@ -31,6 +31,9 @@ const retried = (failure: BerthError): BerthError =>
     ? failure
     : new BerthError(failure.code, failure.message, { cause: failure, retryAfter: retryTerminalAfter })
 
+/** Where it is. The schema lets exactly one of the two in. */
+const endpointOf = ({ spec: { libvirt, xapi } }: Hypervisor) => xapi ?? { uri: libvirt?.uri ?? '' }
+
 /** Keeps a session open, tells what is there, and makes the slots of spec.slots. */
 export class HypervisorReconciler implements Reconciler {
   readonly name = 'hypervisor'
@@ -65,11 +68,11 @@ export class HypervisorReconciler implements Reconciler {
     signal: AbortSignal,
   ): Promise<{ sight: Sight; failure?: BerthError }> {
     const { client, connections, namespace } = this.#dependencies
-    const { libvirt, limits } = hypervisor.spec
+    const { limits } = hypervisor.spec
     try {
       const credentials = await readCredentials(hypervisor, client, namespace, signal)
       const target = {
-        uri: libvirt.uri,
+        ...endpointOf(hypervisor),
         callTimeout: parseDuration(limits?.callTimeout ?? '30s'),
         ...(credentials === undefined ? {} : { credentials }),
       }
@@ -91,7 +94,7 @@ export class HypervisorReconciler implements Reconciler {
   }
 
   /** Two objects for one host would count its room twice, and write the same images at once: the elder has it. */
-  async #requireSole({ metadata }: ReadObject<Hypervisor>, id: string): Promise<void> {
+  async #requireSole({ metadata, spec }: ReadObject<Hypervisor>, id: string): Promise<void> {
     const age = (other: ReadObject<Hypervisor>['metadata']) => `${other.creationTimestamp} ${other.name}`
     const elder = this.#dependencies.caches.hypervisors
       .list()
@@ -103,7 +106,7 @@ export class HypervisorReconciler implements Reconciler {
     await this.#dependencies.connections.forget(metadata.name)
     throw new BerthError(
       'AlreadyManaged',
-      `spec.libvirt.uri: Hypervisor ${elder.metadata.name} is the same host: delete one of the two`,
+      `${spec.xapi ? 'spec.xapi.members' : 'spec.libvirt.uri'}: Hypervisor ${elder.metadata.name} is the same host: delete one of the two`,
     )
   }
 

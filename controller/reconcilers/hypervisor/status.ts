@@ -23,7 +23,7 @@ export function fieldsOf(
 ): Omit<HypervisorStatus, 'conditions' | 'observedGeneration'> {
   const previous = hypervisor.status ?? {}
   const { information, inventory } = sight
-  const known = information ? described(information) : keepDescription(previous)
+  const known = information ? described(hypervisor, information) : keepDescription(previous)
   const counted = {
     total: slots.length,
     free: slots.filter(({ status }) => status?.phase === 'Free').length,
@@ -52,13 +52,21 @@ const minuteOf = (now: string): string => `${now.slice(0, 16)}:00Z`
 
 type Description = Pick<HypervisorStatus, 'id' | 'driver' | 'version' | 'hosts' | 'capacity' | 'capabilities'>
 
-function described({ id, hostName, version, cpus, memory, capabilities }: HostInformation): Description {
+function described({ spec }: Hypervisor, information: HostInformation): Description {
+  const { id, hostName, version, cpus, memory, capabilities } = information
+  const members = information.members ?? [{ id, hostName, online: true, cpus, memory }]
   const { architectures, accelerators, modes, firmware, storageTypes, features } = capabilities
   return {
     id,
-    driver: 'libvirt',
+    driver: spec.xapi ? 'xapi' : 'libvirt',
     version,
-    hosts: [{ name: hostName, uuid: id, state: 'Online', cpus, memory: formatBytes(memory) }],
+    hosts: members.map((member) => ({
+      name: member.hostName,
+      uuid: member.id,
+      state: member.online ? 'Online' : 'Offline',
+      cpus: member.cpus,
+      memory: formatBytes(member.memory),
+    })),
     capacity: { cpus, memory: formatBytes(memory) },
     capabilities: { architectures, accelerators, modes, firmware, storageTypes, features },
   } as Description

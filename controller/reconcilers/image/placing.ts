@@ -6,6 +6,7 @@ import type { Hosts } from '../../hypervisor/hosts.ts'
 import type { ImageContent, Session } from '../../hypervisor/port.ts'
 import type { Clock, Tasks } from '../../runtime/port.ts'
 import type { Caches } from '../shared/caches.ts'
+import { hostPool } from '../shared/host-pool.ts'
 import type { AnyImage } from './kinds.ts'
 
 export interface Placing {
@@ -36,7 +37,6 @@ export interface Content {
 
 const taskName = (pool: StoragePool, digest: string): string =>
   `place ${digest} in ${pool.spec.hypervisor}/${hostPool(pool)}`
-export const hostPool = ({ spec, metadata }: StoragePool): string => spec.poolName ?? metadata.name
 
 /** Pools in which machines made from this image have, or are to have, their root disk. */
 export function poolsWanted(image: AnyImage, { virtualMachines }: Caches): Map<string, { readonly waiting: boolean }> {

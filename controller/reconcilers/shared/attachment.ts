@@ -8,5 +8,6 @@ export function attachmentOn(network: Network, hypervisor: string): NetworkAttac
     attachments.find((attachment) => attachment.hypervisor === hypervisor) ??
     attachments.find((attachment) => attachment.hypervisor === '*')
   if (found?.bridge !== undefined) return { bridge: found.bridge }
-  return found?.libvirtNetwork === undefined ? undefined : { libvirtNetwork: found.libvirtNetwork }
+  if (found?.libvirtNetwork !== undefined) return { libvirtNetwork: found.libvirtNetwork }
+  return found?.xapiNetwork === undefined ? undefined : { xapiNetwork: found.xapiNetwork }
 }

@@ -13,6 +13,7 @@ import { type KubeClient, keyOf, type ReadObject } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import type { Caches } from '../shared/caches.ts'
 import { isFalse, isTrue, summarize } from '../shared/conditions.ts'
+import { hostPool } from '../shared/host-pool.ts'
 import { retried } from '../shared/retried.ts'
 import { writeStatus } from '../shared/write-status.ts'
 
@@ -80,12 +81,10 @@ export class StoragePoolReconciler implements Reconciler {
     return [...machines, ...placed].map((object) => `${object.kind} ${keyOf(object)}`)
   }
 
-  async #look(
-    { spec, metadata }: StoragePool,
-    signal: AbortSignal,
-  ): Promise<{ seen?: ObservedPool; failure?: BerthError }> {
+  async #look(pool: StoragePool, signal: AbortSignal): Promise<{ seen?: ObservedPool; failure?: BerthError }> {
+    const { spec } = pool
     const host = this.#dependencies.hosts.get(spec.hypervisor)
-    const name = spec.poolName ?? metadata.name
+    const name = hostPool(pool)
     const { path } = spec
     try {
       if (!host.connected) throw new BerthError(host.code, host.message, { retryAfter: 30_000 })
@@ -97,7 +96,7 @@ export class StoragePoolReconciler implements Reconciler {
       if (!seen) {
         throw new BerthError(
           'PoolNotFound',
-          `spec.poolName: hypervisor ${spec.hypervisor} has no storage pool ${name}: make it there, or give spec.path`,
+          `spec.${spec.uuid === undefined ? 'poolName' : 'uuid'}: hypervisor ${spec.hypervisor} has no storage pool ${name}: make it there${spec.type === 'Directory' ? ', or give spec.path' : ''}`,
           { retryAfter: 60_000 },
         )
       }

@@ -4,6 +4,7 @@ import { BerthError, isBerthError } from '../../errors/index.ts'
 import { type Session, volumeNames } from '../../hypervisor/port.ts'
 import { keyOf } from '../../kube/port.ts'
 import { conditionIs } from '../shared/conditions.ts'
+import { hostPool } from '../shared/host-pool.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { machineSpec } from './machine.ts'
 import type { Step } from './model.ts'
@@ -158,7 +159,7 @@ async function define(
   signal: AbortSignal,
 ): Promise<void> {
   const hypervisor = view.desired.hypervisor ?? ''
-  const accelerator = caches.hypervisors.get(hypervisor)?.spec.libvirt.domainType
+  const accelerator = caches.hypervisors.get(hypervisor)?.spec.libvirt?.domainType
   const machine = machineSpec(view.vm, view.resolved, {
     cluster,
     hypervisor,
@@ -176,5 +177,5 @@ function hostPoolOf({ vm }: View, pools: Dependencies['caches']['storagePools'])
   const recorded = vm.status?.disks?.find(({ name }) => name === 'root')?.storagePool
   const pool = recorded === undefined ? undefined : pools.get(recorded)
   if (!pool) throw new BerthError('StoragePoolNotFound', `StoragePool ${recorded} of the root disk does not exist`)
-  return pool.spec.poolName ?? pool.metadata.name
+  return hostPool(pool)
 }

@@ -5,6 +5,7 @@ import type { ReadObject } from '../../kube/port.ts'
 import { secrets } from '../../kube/resources.ts'
 import { choosePool, place } from '../../placement/index.ts'
 import { conditionIs } from '../shared/conditions.ts'
+import { hostPool } from '../shared/host-pool.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
@@ -171,7 +172,7 @@ function poolProblem(
   const host = hosts.get(vm.status?.hypervisor ?? '')
   if (recorded === undefined || !host?.reachable) return {}
   const pool = caches.storagePools.get(recorded)
-  const name = pool?.spec.poolName ?? recorded
+  const name = pool ? hostPool(pool) : recorded
   if (pool && host.observation.pools.includes(name)) return {}
   const message = pool
     ? `storage pool ${name} is not started on ${vm.status?.hypervisor}: start it there`

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { kinds } from '../../../controller/api/kinds/all.ts'
+import { hypervisorKind } from '../../../controller/api/kinds/hypervisor.ts'
 import type { KindDefinition } from '../../../controller/api/schema/kind.ts'
 import { crdOf } from '../../../hack/generate/crd.ts'
 import { accepted } from './api.ts'
@@ -29,14 +30,15 @@ const image: Choices = {
 const choices: Readonly<Record<Kind, Choices>> = {
   Hypervisor: {
     'spec.libvirt.uri': `qemu:///system?socket=/${'a'.repeat(1000)}`,
+    'spec.xapi': undefined,
     'spec.credentials.secretRef': undefined,
     'spec.slots[].size': undefined,
     // With 64 labels for each of 64 sets, etcd says no (1.5 MiB) before any rule is too dear.
     'spec.slots[].labels': largestLabels(16),
   },
   Slot: { 'status.phase': 'Bound' },
-  StoragePool: {},
-  Network: { 'spec.attachments[].libvirtNetwork': undefined },
+  StoragePool: { 'spec.type': 'Directory', 'spec.uuid': undefined },
+  Network: { 'spec.attachments[].libvirtNetwork': undefined, 'spec.attachments[].xapiNetwork': undefined },
   VirtualMachineSize: {},
   ClusterImage: image,
   Image: image,
@@ -52,18 +54,32 @@ const choices: Readonly<Record<Kind, Choices>> = {
   },
 }
 
-test.each(kinds.map((definition) => [definition.kind as Kind, definition] as const))(
+/** The other side of Hypervisor's union. */
+const xapiPool: Choices = {
+  ...choices.Hypervisor,
+  'spec.libvirt': undefined,
+  'spec.xapi': {
+    members: Array.from({ length: 64 }, (_, i) => `https://${'a'.repeat(60)}.${String(i).padEnd(231, 'b')}`),
+    certificateFingerprints: Array.from({ length: 64 }, (_, i) => [i + 10, ...Array(31).fill('AB')].join(':')),
+  },
+}
+
+const ofKind = (definition: KindDefinition) =>
+  [definition.kind, definition, choices[definition.kind as Kind], 'a'] as const
+
+test.each([...kinds.map(ofKind), ['Hypervisor of a XAPI pool', hypervisorKind, xapiPool, 'b'] as const])(
   'the largest %s gets in, with the largest status, and is replaced',
-  async (kind, definition) => {
+  async (_, definition, choices, letter) => {
+    const kind = definition.kind as Kind
     const { spec, status } = propertiesOf(definition)
-    const name = 'a'.repeat(definition.names.max)
-    const object = changed(least[kind], { 'metadata.name': name, spec: largest(spec, 'spec', choices[kind]) })
+    const name = letter.repeat(definition.names.max)
+    const object = changed(least[kind], { 'metadata.name': name, spec: largest(spec, 'spec', choices) })
     const made = accepted(await plane.api.create(object))
     if (status === undefined) {
       accepted(await plane.api.replace(made))
       return
     }
-    const full = changed(made, { status: largest(status, 'status', choices[kind]) })
+    const full = changed(made, { status: largest(status, 'status', choices) })
     const stored = accepted(await plane.api.replaceStatus(full))
     expect(stored['status']).toEqual(full['status'])
     // Transition rules have an old object to compare with now.

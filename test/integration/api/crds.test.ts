@@ -68,6 +68,20 @@ describe.each(kinds)('%s', (kind) => {
   })
 })
 
+test('accepts a XAPI pool by its members, with pinned certificates, an SR, and its networks', async () => {
+  const members = ['https://xcp1.example.org', 'https://10.0.0.2:8443/', 'https://[2001:db8::1]']
+  const certificateFingerprints = [Array.from({ length: 32 }, () => '0F').join(':')]
+  const pool = changed(least.Hypervisor, {
+    'spec.libvirt': undefined,
+    'spec.xapi': { members, certificateFingerprints },
+    'spec.credentials': { secretRef: { name: 'pool' } },
+  })
+  accepted(await plane.api.create(pool, { dryRun: true }))
+  accepted(await plane.api.create(changed(least.StoragePool, { 'spec.type': 'SR' }), { dryRun: true }))
+  const attachments = [{ hypervisor: 'xcp', xapiNetwork: 'Pool-wide network associated with eth0' }]
+  accepted(await plane.api.create(changed(least.Network, { 'spec.attachments': attachments }), { dryRun: true }))
+})
+
 test.each([
   'qemu:///system',
   'qemu+unix:///system',

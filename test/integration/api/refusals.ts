@@ -15,6 +15,11 @@ const label = 'must be lower-case letters, digits and hyphens, starting and endi
 const dotted = 'must be lower-case letters, digits, hyphens and dots, starting and ending'
 const selector = 'spec.placement.slotSelector'
 
+const xapi = { members: ['https://xcp1.example.org', 'https://10.0.0.2:8443/', 'https://[2001:db8::1]'] }
+const sr = '0c1f6f4e-6a2c-4a44-9a5e-6c3f0c1d2e3f'
+const login = { 'spec.credentials': { secretRef: { name: 'pool' } } }
+const fingerprint = Array.from({ length: 32 }, () => 'AB').join(':')
+
 const images: readonly Refusal[] = [
   refusal({ 'metadata.name': 'a_b' }, 'metadata.name', 'metadata.name'),
   refusal({ 'metadata.name': 'a'.repeat(64) }, 'metadata.name', 'at most 63 characters'),
@@ -61,7 +66,51 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
     refusal({ 'metadata.name': 'a'.repeat(41) }, 'metadata.name', 'at most 40 characters'),
     refusal({ 'metadata.name': 'kvm1.example.org' }, 'metadata.name', 'lower-case letters, digits and hyphens'),
     refusal({ spec: undefined }, 'spec', 'Required value'),
-    refusal({ 'spec.libvirt': undefined }, 'spec.libvirt', 'Required value'),
+    refusal({ 'spec.libvirt': undefined }, 'spec', 'exactly one of libvirt, xapi must be set'),
+    refusal({ 'spec.xapi': xapi, ...login }, 'spec', 'exactly one of libvirt, xapi must be set'),
+    refusal({ 'spec.libvirt': undefined, 'spec.xapi': xapi }, 'spec.credentials', 'a XAPI pool needs credentials'),
+    ...[
+      'http://xcp1',
+      'xcp1',
+      'https://xcp1/path',
+      'https://xcp1?x=1',
+      'https://xcp1#x',
+      'https:///',
+      'https://xcp 1',
+      'https://xcp1:port',
+    ].map((member) =>
+      refusal(
+        { 'spec.libvirt': undefined, 'spec.xapi': { members: [...xapi.members, member] }, ...login },
+        'spec.xapi.members',
+        'must be https URLs of hosts alone, for example https://xcp1.example.org',
+      ),
+    ),
+    refusal(
+      { 'spec.libvirt': undefined, 'spec.xapi': { members: ['https://root:hunter2@xcp1'] }, ...login },
+      'spec.xapi.members',
+      'must not hold a password: use credentials',
+    ),
+    refusal({ 'spec.libvirt': undefined, 'spec.xapi': { members: [] }, ...login }, 'spec.xapi.members', 'at least 1'),
+    ...['AB', fingerprint.toLowerCase(), fingerprint.replaceAll(':', ''), `${fingerprint}:AB`].map((wrong) =>
+      refusal(
+        {
+          'spec.libvirt': undefined,
+          'spec.xapi': { ...xapi, certificateFingerprints: [wrong] },
+          ...login,
+        },
+        'spec.xapi.certificateFingerprints[0]',
+        wrong.length > 95 ? 'may not be more than 95' : 'must be a SHA-256 fingerprint: 32 bytes in hexadecimal',
+      ),
+    ),
+    refusal(
+      {
+        'spec.libvirt': undefined,
+        'spec.xapi': { ...xapi, certificateFingerprints: [fingerprint, fingerprint] },
+        ...login,
+      },
+      'spec.xapi.certificateFingerprints[1]',
+      'Duplicate value',
+    ),
     refusal({ 'spec.libvirt': {} }, 'spec.libvirt.uri', 'Required value'),
     ...['xen:///system', 'qemu+ssh://kvm1/system', 'kvm1', 'qemu+tls://kvm1/system?no_verify=1', 'qemu:///a b'].map(
       (uri) => refusal({ 'spec.libvirt.uri': uri }, 'spec.libvirt.uri', 'must be a libvirt URI of qemu or test'),
@@ -166,7 +215,15 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
 
   StoragePool: [
     refusal({ 'spec.hypervisor': undefined }, 'spec.hypervisor', 'Required value'),
-    refusal({ 'spec.type': 'NFS' }, 'spec.type', 'supported values: "Directory"'),
+    refusal({ 'spec.type': 'NFS' }, 'spec.type', 'supported values: "Directory", "SR"'),
+    refusal({ 'spec.type': 'SR', 'spec.path': '/a' }, 'spec.path', 'path is for type Directory only'),
+    refusal({ 'spec.uuid': sr }, 'spec.uuid', 'uuid is for type SR'),
+    refusal({ 'spec.type': 'SR', 'spec.uuid': 'a' }, 'spec.uuid', 'must be a UUID in lower case'),
+    refusal(
+      { 'spec.type': 'SR', 'spec.uuid': sr, 'spec.poolName': 'a' },
+      'spec',
+      'only one of poolName, uuid may be set',
+    ),
     refusal({ 'spec.poolName': '' }, 'spec.poolName', 'at least 1'),
     refusal({ 'spec.path': 'disks' }, 'spec.path', 'must be an absolute path'),
     refusal({ 'spec.path': '/var/..' }, 'spec.path', "must not contain '..'"),
@@ -180,12 +237,23 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
     refusal(
       { 'spec.attachments': [{ hypervisor: 'kvm1' }] },
       'spec.attachments[0]',
-      'exactly one of bridge, libvirtNetwork must be set',
+      'exactly one of bridge, libvirtNetwork, xapiNetwork must be set',
+    ),
+    ...[
+      { bridge: 'br0', libvirtNetwork: 'default' },
+      { bridge: 'br0', xapiNetwork: 'Pool-wide network' },
+      { libvirtNetwork: 'default', xapiNetwork: 'Pool-wide network' },
+    ].map((both) =>
+      refusal(
+        { 'spec.attachments': [{ hypervisor: 'kvm1', ...both }] },
+        'spec.attachments[0]',
+        'exactly one of bridge, libvirtNetwork, xapiNetwork must be set',
+      ),
     ),
     refusal(
-      { 'spec.attachments': [{ hypervisor: 'kvm1', bridge: 'br0', libvirtNetwork: 'default' }] },
-      'spec.attachments[0]',
-      'exactly one of bridge, libvirtNetwork must be set',
+      { 'spec.attachments': [{ hypervisor: 'kvm1', xapiNetwork: '' }] },
+      'spec.attachments[0].xapiNetwork',
+      'at least 1',
     ),
     refusal(
       { 'spec.attachments.0.hypervisor': 'kvm*' },
@@ -324,9 +392,9 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
 
 /** Fields of later versions: refused by name, so that nobody believes that they work. */
 export const unknownFields: Readonly<Record<Kind, Changes>> = {
-  Hypervisor: { 'spec.xapi': {}, 'spec.libvirt.knownHosts': 'a', 'spec.hosts': [] },
+  Hypervisor: { 'spec.libvirt.knownHosts': 'a', 'spec.hosts': [] },
   Slot: { 'spec.host': 'a' },
-  StoragePool: { 'spec.uuid': 'a', 'spec.cloneMode': 'Auto' },
+  StoragePool: { 'spec.volumeFormat': 'Raw', 'spec.cloneMode': 'Auto' },
   Network: { 'spec.visibility': 'Hidden', 'spec.ipv4': {} },
   VirtualMachineSize: { 'spec.cpuSpeed': '2G', 'spec.maxCpus': 4 },
   ClusterImage: { 'spec.family': 'debian', 'spec.source.upload': {} },

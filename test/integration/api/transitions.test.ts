@@ -104,7 +104,21 @@ describe('what never changes', () => {
     [least.Slot, {}, { 'spec.hypervisor': 'kvm2' }, 'spec.hypervisor', 'hypervisor cannot be changed'],
     [least.StoragePool, {}, { 'spec.hypervisor': 'kvm2' }, 'spec.hypervisor', 'hypervisor cannot be changed'],
     [least.StoragePool, {}, { 'spec.poolName': 'a' }, 'spec.poolName', 'poolName cannot be changed, added or removed'],
+    [
+      changed(least.StoragePool, { 'spec.type': 'SR' }),
+      {},
+      { 'spec.uuid': '0c1f6f4e-6a2c-4a44-9a5e-6c3f0c1d2e3f' },
+      'spec.uuid',
+      'uuid cannot be changed, added or removed',
+    ],
     [least.StoragePool, { 'spec.path': '/a' }, { 'spec.path': '/b' }, 'spec.path', 'path cannot be changed, added'],
+    [
+      changed(least.Hypervisor, { 'spec.credentials': { file: '/a' } }),
+      {},
+      { 'spec.libvirt': undefined, 'spec.xapi': { members: ['https://xcp1'] } },
+      'spec',
+      'libvirt and xapi cannot be exchanged: make a new Hypervisor',
+    ],
     [
       least.StoragePool,
       { 'spec.path': '/a' },
