@@ -40,7 +40,12 @@ export class APIClient implements KubeClient {
 
   async get<T extends KubeObject>(resource: Resource<T>, key: ObjectKey, options?: CallOptions) {
     try {
-      return await this.#transport.request<ReadObject<T>>({ method: 'GET', path: pathOf(resource, key), ...options })
+      return await this.#transport.request<ReadObject<T>>({
+        method: 'GET',
+        path: pathOf(resource, key),
+        resource: resource.plural,
+        ...options,
+      })
     } catch (error) {
       if (httpStatus(error) === 404) return undefined
       throw error
@@ -56,6 +61,7 @@ export class APIClient implements KubeClient {
     return this.#mutate<ReadObject<T>>({
       method: 'POST',
       path: pathOf(resource, namespace === undefined ? {} : { namespace }),
+      resource: resource.plural,
       query: { fieldManager },
       body: object,
       ...options,
@@ -68,6 +74,7 @@ export class APIClient implements KubeClient {
       this.#mutate<ReadObject<T>>({
         method: 'PUT',
         path: pathOf(resource, object.metadata),
+        resource: resource.plural,
         query: { fieldManager },
         body: object,
         ...options,
@@ -79,6 +86,7 @@ export class APIClient implements KubeClient {
     return this.#mutate<ReadObject<T>>({
       method: 'PATCH',
       path: pathOf(resource, object.metadata),
+      resource: resource.plural,
       query: { fieldManager, force: 'true' },
       contentType: applyPatch,
       body: object,
@@ -97,6 +105,7 @@ export class APIClient implements KubeClient {
       this.#mutate<ReadObject<T>>({
         method: 'PATCH',
         path: `${pathOf(resource, read.metadata)}/status`,
+        resource: `${resource.plural}/status`,
         query: { fieldManager, force: 'true' },
         contentType: applyPatch,
         body: {
@@ -124,6 +133,7 @@ export class APIClient implements KubeClient {
       this.#mutate<ReadObject<T>>({
         method: 'PATCH',
         path: pathOf(resource, read.metadata),
+        resource: resource.plural,
         query: { fieldManager },
         contentType: mergePatch,
         body: { metadata: { uid, resourceVersion, finalizers: [...others, ...finalizers] } },
@@ -142,6 +152,7 @@ export class APIClient implements KubeClient {
       await this.#mutate({
         method: 'DELETE',
         path: pathOf(resource, key),
+        resource: resource.plural,
         body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: precondition },
         ...options,
       })
@@ -208,6 +219,7 @@ async function listOnce<T extends KubeObject>(transport: Transport, resource: Re
     const page: Page<T> = await transport.request<Page<T>>({
       method: 'GET',
       path: pathOf(resource, namespace === undefined ? {} : { namespace }),
+      resource: resource.plural,
       query: { limit: String(pageSize), continue: token, labelSelector, fieldSelector },
       ...(signal === undefined ? {} : { signal }),
     })

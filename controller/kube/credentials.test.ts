@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { inCluster, loadCredentials } from './credentials.ts'
+import { type Credentials, inCluster, loadCredentials } from './credentials.ts'
 import { VirtualClock } from './testing/clock.ts'
 
 let folder: string
@@ -110,6 +110,58 @@ describe('kubeconfig', () => {
     })
     const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: 'echo', args: [credential] }
     expect((await current(config({ exec }))).headers).toEqual({ authorization: 'Bearer from-command' })
+  })
+
+  describe('a command that logs in for a while', () => {
+    /** Gives token-1, token-2 … */
+    const counting = (status: object) => {
+      const count = join(folder, 'count')
+      const script = write(
+        'login',
+        `n=$(($(cat ${count} 2>/dev/null || echo 0) + 1)); echo $n > ${count}; printf '${JSON.stringify({
+          apiVersion: 'client.authentication.k8s.io/v1',
+          kind: 'ExecCredential',
+          status: { ...status, token: 'token-%s' },
+        })}' $n`,
+      )
+      writeFileSync(count, '0')
+      return config({ exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'sh', args: [script] } })
+    }
+    const token = async (credentials: Credentials) => (await credentials.current()).headers['authorization']
+
+    test('is asked again when that has passed', async () => {
+      const kubeconfig = counting({ expirationTimestamp: '2020-01-01T00:00:00Z' })
+      const credentials = await loadCredentials({ kubeconfig, clock })
+      expect(await token(credentials)).toBe('Bearer token-1')
+      await clock.advance(11_000)
+      expect(await token(credentials)).toBe('Bearer token-2')
+    })
+
+    test('is not asked before, however often there are requests', async () => {
+      const kubeconfig = counting({ expirationTimestamp: '2999-01-01T00:00:00Z' })
+      const credentials = await loadCredentials({ kubeconfig, clock })
+      for (let n = 0; n < 3; n++) {
+        expect(await token(credentials)).toBe('Bearer token-1')
+        await clock.advance(11_000)
+      }
+    })
+
+    test('is asked at once when the server refuses what it gave, though it had not ended', async () => {
+      const kubeconfig = counting({ expirationTimestamp: '2999-01-01T00:00:00Z' })
+      const credentials = await loadCredentials({ kubeconfig, clock })
+      expect(await token(credentials)).toBe('Bearer token-1')
+      credentials.invalidate()
+      expect(await token(credentials)).toBe('Bearer token-2')
+    })
+  })
+
+  test('what the file says anew is taken when the server refuses the old', async () => {
+    const kubeconfig = config({ token: 'old' })
+    const credentials = await loadCredentials({ kubeconfig, clock })
+    expect((await credentials.current()).headers['authorization']).toBe('Bearer old')
+    config({ token: 'new' })
+    credentials.invalidate()
+    expect((await credentials.current()).headers['authorization']).toBe('Bearer new')
   })
 
   test('KUBECONFIG counts where no file is named', async () => {

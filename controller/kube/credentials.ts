@@ -70,24 +70,29 @@ export function inCluster(host: string, port: string, folder: string, clock: Clo
 
 /**
  * A kubeconfig, by the library that knows all of its ways to log in. It is loaded only here: it costs 80 MB, which a
- * pod need not pay. Several files may be named as KUBECONFIG does.
+ * pod need not pay. Several files may be named as KUBECONFIG does. A plugin's credentials are kept until they expire, or
+ * are refused: then the files are read and the plugin is run anew.
  */
 async function fromKubeconfig(files: string, { context, clock }: CredentialSource): Promise<Credentials> {
   const { KubeConfig } = await import('@kubernetes/client-node')
-  const config = new KubeConfig()
-  const [first, ...more] = files.split(':').filter((file) => file !== '')
-  if (first === undefined) throw new BerthError('InvalidConfiguration', 'The kubeconfig has no name.')
-  try {
-    config.loadFromFile(first)
-    for (const file of more) {
-      const next = new KubeConfig()
-      next.loadFromFile(file)
-      config.mergeConfig(next)
+  const load = () => {
+    const config = new KubeConfig()
+    const [first, ...more] = files.split(':').filter((file) => file !== '')
+    if (first === undefined) throw new BerthError('InvalidConfiguration', 'The kubeconfig has no name.')
+    try {
+      config.loadFromFile(first)
+      for (const file of more) {
+        const next = new KubeConfig()
+        next.loadFromFile(file)
+        config.mergeConfig(next)
+      }
+    } catch (error) {
+      throw new BerthError('InvalidConfiguration', `The kubeconfig ${files} cannot be read.`, { cause: error })
     }
-  } catch (error) {
-    throw new BerthError('InvalidConfiguration', `The kubeconfig ${files} cannot be read.`, { cause: error })
+    if (context !== undefined) config.setCurrentContext(context)
+    return config
   }
-  if (context !== undefined) config.setCurrentContext(context)
+  let config = load()
   const cluster = config.getCurrentCluster()
   if (cluster === null) {
     throw new BerthError(
@@ -95,7 +100,8 @@ async function fromKubeconfig(files: string, { context, clock }: CredentialSourc
       `The kubeconfig ${files} has no cluster for context "${config.getCurrentContext()}".`,
     )
   }
-  return remembered(clock, new URL(cluster.server), cluster.proxyUrl, async () => {
+  return remembered(clock, new URL(cluster.server), cluster.proxyUrl, async (refused) => {
+    if (refused) config = load()
     const options: HTTPSOptions = {}
     await config.applyToHTTPSOptions(options)
     const headers: Record<string, string> = {}
@@ -107,14 +113,22 @@ async function fromKubeconfig(files: string, { context, clock }: CredentialSourc
   })
 }
 
-function remembered(clock: Clock, server: URL, proxy: string | undefined, read: () => Promise<Access>): Credentials {
+/** @param read is told whether what it gave last was refused. */
+function remembered(
+  clock: Clock,
+  server: URL,
+  proxy: string | undefined,
+  read: (refused: boolean) => Promise<Access>,
+): Credentials {
   let last: { access: Promise<Access>; at: number } | undefined
+  let refused = false
   return {
     server,
     ...(proxy ? { proxy } : {}),
     current() {
       if (last !== undefined && clock.monotonic() - last.at < readEvery) return last.access
-      const entry = { access: read(), at: clock.monotonic() }
+      const entry = { access: read(refused), at: clock.monotonic() }
+      refused = false
       last = entry
       // What failed is not remembered.
       entry.access.catch(() => {
@@ -124,6 +138,7 @@ function remembered(clock: Clock, server: URL, proxy: string | undefined, read: 
     },
     invalidate() {
       last = undefined
+      refused = true
     },
   }
 }

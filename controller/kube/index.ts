@@ -17,4 +17,4 @@ export {
   secrets,
 } from './resources.ts'
 export { httpStatus } from './status.ts'
-export { Transport } from './transport.ts'
+export { type SentRequest, Transport } from './transport.ts'

@@ -210,6 +210,7 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
     const stream = await transport.stream({
       method: 'GET',
       path: pathOf(resource, namespace === undefined ? {} : { namespace }),
+      resource: resource.plural,
       query: {
         watch: 'true',
         allowWatchBookmarks: 'true',

@@ -118,6 +118,43 @@ test.each([429, 503])('Retry-After of %d is waited for, then asked again', async
   expect(api.requests).toHaveLength(2)
 })
 
+test('Retry-After may be a date; one that has passed is now', async () => {
+  api.script.push(
+    status(503, 'ServiceUnavailable', 'busy', { 'retry-after': new Date(Date.now() - 60_000).toUTCString() }),
+    json(thing),
+  )
+  expect(await client().get(things, key)).toEqual(thing)
+  const hasty = api.transport({ deadline: 500 })
+  api.script.push(
+    status(503, 'ServiceUnavailable', 'busy', { 'retry-after': new Date(Date.now() + 3_600_000).toUTCString() }),
+  )
+  const { retryAfter = 0 } = await failure(client(hasty).get(things, key))
+  expect(Math.round(retryAfter / 60_000)).toBe(60)
+  await hasty.close()
+})
+
+test.each(['soon', '-1', '1.5e3'])('Retry-After of "%s" says nothing: the caller decides', async (value) => {
+  api.script.push(status(503, 'ServiceUnavailable', 'busy', { 'retry-after': value }))
+  expect((await failure(client().get(things, key))).retryAfter).toBeUndefined()
+})
+
+test('every attempt is told: method, kind without names, status, where to', async () => {
+  const told: string[] = []
+  const observed = api.transport({
+    onRequest: ({ method, resource, code, host, seconds }) => {
+      expect(seconds).toBeGreaterThanOrEqual(0)
+      expect(host).toBe(new URL(api.origin).host)
+      told.push(`${method} ${resource} ${code}`)
+    },
+  })
+  api.script.push(status(429, 'TooManyRequests', 'busy', { 'retry-after': '0' }), json(thing), json(thing), hangUp)
+  await client(observed).get(things, key)
+  await client(observed).applyStatus(things, thing, { phase: 'x' } as never)
+  await failure(client(observed).create(things, thing))
+  expect(told).toEqual(['GET things 429', 'GET things 200', 'PATCH things/status 200', 'POST things <error>'])
+  await observed.close()
+})
+
 test('Retry-After beyond the deadline is told to the caller instead', async () => {
   const hasty = api.transport({ deadline: 500 })
   api.script.push(status(429, 'TooManyRequests', 'busy', { 'retry-after': '7' }))

@@ -16,11 +16,28 @@ export interface TransportOptions {
   readonly deadline?: number
   readonly userAgent?: string
   readonly random?: () => number
+  /** Told of every attempt when its answer has begun, or none has come. */
+  readonly onRequest?: (request: SentRequest) => void
+}
+
+/** An attempt at a request. */
+export interface SentRequest {
+  readonly method: HTTPRequest['method']
+  /** The kind that it was about, as `virtualmachines` or `virtualmachines/status`. */
+  readonly resource: string
+  /** HTTP status, or `<error>` where no answer came. */
+  readonly code: string
+  /** The API server's host and port. */
+  readonly host: string
+  /** Until the answer began. */
+  readonly seconds: number
 }
 
 export interface HTTPRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
+  /** What it is about, without names: for metrics and traces. */
+  readonly resource: string
   readonly query?: Readonly<Record<string, string | undefined>>
   readonly body?: unknown
   readonly contentType?: string
@@ -155,20 +172,55 @@ export class Transport {
     if (body !== null) headers['content-type'] = request.contentType ?? 'application/json'
     signal.throwIfAborted()
     request.beforeSend?.()
-    const answer = await dispatcher.request({
-      origin: credentials.server.origin,
-      path: `${credentials.server.pathname.replace(/\/$/, '')}${request.path}${queryString(request.query)}`,
-      method: request.method,
-      headers,
-      body,
-      signal,
-      ...(pool === 'watches' ? { bodyTimeout: 0 } : {}),
-    })
+    const answer = await this.#observed(request, () =>
+      dispatcher.request({
+        origin: credentials.server.origin,
+        path: `${credentials.server.pathname.replace(/\/$/, '')}${request.path}${queryString(request.query)}`,
+        method: request.method,
+        headers,
+        body,
+        signal,
+        ...(pool === 'watches' ? { bodyTimeout: 0 } : {}),
+      }),
+    )
     if (answer.statusCode === 401) credentials.invalidate()
     if (answer.statusCode >= 400) {
-      throw errorFromAnswer(answer.statusCode, await readText(answer.body), retryAfterOf(answer.headers))
+      throw errorFromAnswer(answer.statusCode, await readText(answer.body), this.#retryAfterOf(answer.headers))
     }
     return answer
+  }
+
+  async #observed(
+    { method, resource }: HTTPRequest,
+    send: () => Promise<Dispatcher.ResponseData>,
+  ): Promise<Dispatcher.ResponseData> {
+    const { clock, credentials, onRequest } = this.#options
+    const begun = clock.monotonic()
+    const tell = (code: string) =>
+      onRequest?.({
+        method,
+        resource,
+        code,
+        host: credentials.server.host,
+        seconds: (clock.monotonic() - begun) / 1000,
+      })
+    try {
+      const answer = await send()
+      tell(String(answer.statusCode))
+      return answer
+    } catch (error) {
+      tell('<error>')
+      throw error
+    }
+  }
+
+  /** Retry-After in ms: it is a number of seconds, or a date (RFC 9110, 10.2.3). */
+  #retryAfterOf(headers: Dispatcher.ResponseData['headers']): number | undefined {
+    const value = headers['retry-after']
+    if (typeof value !== 'string') return undefined
+    if (/^\d+$/.test(value)) return Number(value) * 1000
+    const date = /^[A-Z][a-z]+, /.test(value) ? Date.parse(value) : Number.NaN
+    return Number.isNaN(date) ? undefined : Math.max(0, date - this.#options.clock.now())
   }
 
   /** New TLS material (rotated client certificates, a new CA) gets new connections; old ones end when they are idle. */
@@ -302,12 +354,6 @@ function queryString(query: HTTPRequest['query']): string {
   const parameters = new URLSearchParams()
   for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) parameters.set(name, value)
   return parameters.size === 0 ? '' : `?${parameters}`
-}
-
-/** Retry-After in ms; the API server gives seconds. */
-function retryAfterOf(headers: Dispatcher.ResponseData['headers']): number | undefined {
-  const seconds = Number(headers['retry-after'])
-  return headers['retry-after'] !== undefined && seconds >= 0 ? seconds * 1000 : undefined
 }
 
 /** The code of an error of Node or undici, or of what caused it. */
