@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
 import type { Member, Pool } from '../state/pool.ts'
+import { answerConsole } from './console.ts'
 import { answerJson, answerXml } from './rpc.ts'
+import { answerTransfer } from './transfer.ts'
 
 export interface Certificate {
   /** PEM, with what lies between it and the authority. */
@@ -14,6 +17,7 @@ export class MemberServer {
   readonly member: Member
   readonly #pool: Pool
   readonly #certificate: Certificate | undefined
+  readonly #consoles = new Set<Duplex>()
   #server: Server | undefined
   #port = 0
 
@@ -37,6 +41,11 @@ export class MemberServer {
     const server = this.#certificate
       ? createTlsServer({ cert: this.#certificate.certificate, key: this.#certificate.key }, handler)
       : createServer(handler)
+    server.on('connect', (request, socket) => {
+      this.#consoles.add(socket)
+      socket.once('close', () => this.#consoles.delete(socket))
+      answerConsole(this.#pool, request, socket)
+    })
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(port, this.member.address, () => {
@@ -57,6 +66,8 @@ export class MemberServer {
     if (server === undefined) return
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     server.closeAllConnections()
+    // A connection that became a tunnel is no longer the server's.
+    for (const socket of this.#consoles) socket.destroy()
     await closed
   }
 
@@ -69,6 +80,7 @@ export class MemberServer {
       if (request.method === 'POST' && (pathname === '/' || pathname === '/RPC2')) {
         return await answerXml(this.#pool, this.member, request, response)
       }
+      if (await answerTransfer(this.#pool, this.member, request, response)) return
       response.writeHead(404)
       response.end()
     } catch {

@@ -92,14 +92,21 @@ function readParameters(message: Message, name: string, sent: readonly unknown[]
 }
 
 /** @throws SESSION_INVALID; HOST_IS_SLAVE for a session that is known, at a host that is not the master */
-export function checkSession(pool: Pool, member: Member, session: string): void {
-  const record = pool.database.find('session', session)
-  const now = pool.options.clock.now()
-  const idle = now - (pool.lastActive.get(session) ?? now)
-  if (record !== undefined && idle > pool.options.sessionTimeout) pool.database.remove('session', session)
-  if (record === undefined || idle > pool.options.sessionTimeout) throw new XapiError('SESSION_INVALID', session)
+function checkSession(pool: Pool, member: Member, session: string): void {
+  if (!sessionIsValid(pool, session)) throw new XapiError('SESSION_INVALID', session)
   if (pool.self[1].master !== member.host) throw new XapiError('HOST_IS_SLAVE', pool.masterAddress)
-  pool.lastActive.set(session, now)
+}
+
+/** Whether a session is known and was used lately, as it is now. One that was not is gone. */
+export function sessionIsValid({ database, lastActive, options }: Pool, session: string): boolean {
+  if (database.find('session', session) === undefined) return false
+  const time = options.clock.now()
+  if (time - (lastActive.get(session) ?? time) > options.sessionTimeout) {
+    database.remove('session', session)
+    return false
+  }
+  lastActive.set(session, time)
+  return true
 }
 
 /** How many times a task tells of its progress. */
