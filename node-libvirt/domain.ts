@@ -1,5 +1,6 @@
-import type { DomainRef } from './protocol/types.ts'
-import type { Caller, CallOptions } from './rpc/caller.ts'
+import { DomainStatistics } from './domain/statistics.ts'
+import { limits } from './protocol/types.ts'
+import type { CallOptions } from './rpc/caller.ts'
 
 export interface DomainInfo {
   /** One of `DomainState`. */
@@ -13,56 +14,33 @@ export interface DomainInfo {
   readonly cpuTime: bigint
 }
 
-export interface DomainInterface {
-  /** Name on the host (`vnet0`) or, by the agent, in the guest (`eth0`). */
-  readonly name: string
-  readonly hardwareAddress: string | undefined
-  readonly addresses: readonly DomainInterfaceAddress[]
-}
-
-export interface DomainInterfaceAddress {
-  /** One of `IPAddressType`. */
-  readonly type: number
-  readonly address: string
-  readonly prefix: number
+export interface VCPU {
+  readonly number: number
+  /** One of `VCPUState`. */
+  readonly state: number
+  /** Nanoseconds. */
+  readonly cpuTime: bigint
+  /** CPU of the host that it runs on; -1: none. */
+  readonly cpu: number
 }
 
 /**
  * A virtual machine. Only a name for it: nothing is cached, every method asks the server, and every method rejects
  * with a `LibvirtError` of code NO_DOMAIN when it has gone. The server finds it by UUID.
  */
-export class Domain {
-  readonly name: string
-  /** Lower case, with hyphens. */
-  readonly uuid: string
-  /** Number while it runs, as of the answer that made this object; -1: it was off. */
-  readonly id: number
-  readonly #caller: Caller
-
-  /** Objects come from a `Connection`. */
-  constructor(caller: Caller, ref: DomainRef) {
-    this.#caller = caller
-    this.name = ref.name
-    this.uuid = ref.uuid
-    this.id = ref.id
-  }
-
-  get #ref(): DomainRef {
-    return { name: this.name, uuid: this.uuid, id: this.id }
-  }
-
+export class Domain extends DomainStatistics {
   /** @param flags `DomainXMLFlags` */
   async getXML(flags = 0, options?: CallOptions): Promise<string> {
-    return (await this.#caller.call('domain_get_xml_desc', { dom: this.#ref, flags }, options)).xml
+    return (await this.caller.call('domain_get_xml_desc', { dom: this.ref, flags }, options)).xml
   }
 
   /** State (`DomainState`) and the reason that goes with it (`DomainShutoffReason`, `DomainPausedReason`, …). */
   async getState(options?: CallOptions): Promise<{ readonly state: number; readonly reason: number }> {
-    return this.#caller.call('domain_get_state', { dom: this.#ref, flags: 0 }, options)
+    return this.caller.call('domain_get_state', { dom: this.ref, flags: 0 }, options)
   }
 
   async getInfo(options?: CallOptions): Promise<DomainInfo> {
-    const info = await this.#caller.call('domain_get_info', { dom: this.#ref }, options)
+    const info = await this.caller.call('domain_get_info', { dom: this.ref }, options)
     return {
       state: info.state,
       maxMemory: info.maxMem,
@@ -73,60 +51,123 @@ export class Domain {
   }
 
   async isActive(options?: CallOptions): Promise<boolean> {
-    return (await this.#caller.call('domain_is_active', { dom: this.#ref }, options)).active === 1
+    return (await this.caller.call('domain_is_active', { dom: this.ref }, options)).active === 1
   }
 
   /** False: it is transient, and vanishes when it stops. */
   async isPersistent(options?: CallOptions): Promise<boolean> {
-    return (await this.#caller.call('domain_is_persistent', { dom: this.#ref }, options)).persistent === 1
+    return (await this.caller.call('domain_is_persistent', { dom: this.ref }, options)).persistent === 1
+  }
+
+  /** Whether its definition was changed since it was started. */
+  async isUpdated(options?: CallOptions): Promise<boolean> {
+    return (await this.caller.call('domain_is_updated', { dom: this.ref }, options)).updated === 1
+  }
+
+  /** What libvirt has to say of it, for people. @param flags `DomainMessageType`; 0 asks for all. */
+  async getMessages(flags = 0, options?: CallOptions): Promise<readonly string[]> {
+    return (await this.caller.call('domain_get_messages', { dom: this.ref, flags }, options)).msgs
+  }
+
+  /** Only one that is off. This object keeps the old name; the UUID finds it still. */
+  async rename(name: string, options?: CallOptions): Promise<void> {
+    await this.caller.call('domain_rename', { dom: this.ref, new_name: name, flags: 0 }, options)
   }
 
   /** Starts it. A running one gives OPERATION_INVALID. @param flags `DomainCreateFlags` */
   async create(flags = 0, options?: CallOptions): Promise<void> {
-    await this.#caller.call('domain_create_with_flags', { dom: this.#ref, flags }, options)
+    await this.caller.call('domain_create_with_flags', { dom: this.ref, flags }, options)
   }
 
   /** Asks the guest to shut down, and returns when asked. @param flags `DomainShutdownFlags` */
   async shutdown(flags = 0, options?: CallOptions): Promise<void> {
-    await this.#caller.call('domain_shutdown_flags', { dom: this.#ref, flags }, options)
+    await this.caller.call('domain_shutdown_flags', { dom: this.ref, flags }, options)
   }
 
   /** Cuts the power. One that is off gives OPERATION_INVALID. @param flags `DomainDestroyFlags` */
   async destroy(flags = 0, options?: CallOptions): Promise<void> {
-    await this.#caller.call('domain_destroy_flags', { dom: this.#ref, flags }, options)
+    await this.caller.call('domain_destroy_flags', { dom: this.ref, flags }, options)
   }
 
   /** Asks the guest to restart. @param flags `DomainRebootFlags` */
   async reboot(flags = 0, options?: CallOptions): Promise<void> {
-    await this.#caller.call('domain_reboot', { dom: this.#ref, flags }, options)
+    await this.caller.call('domain_reboot', { dom: this.ref, flags }, options)
+  }
+
+  /** Presses the reset button: the guest is not asked. */
+  async reset(options?: CallOptions): Promise<void> {
+    await this.caller.call('domain_reset', { dom: this.ref, flags: 0 }, options)
   }
 
   /** Stops the CPUs; memory stays. */
   async suspend(options?: CallOptions): Promise<void> {
-    await this.#caller.call('domain_suspend', { dom: this.#ref }, options)
+    await this.caller.call('domain_suspend', { dom: this.ref }, options)
   }
 
   async resume(options?: CallOptions): Promise<void> {
-    await this.#caller.call('domain_resume', { dom: this.#ref }, options)
+    await this.caller.call('domain_resume', { dom: this.ref }, options)
   }
 
-  /** Saves memory to the host's disk and stops; the next start goes on from there. @param flags `DomainSaveFlags` */
-  async managedSave(flags = 0, options?: CallOptions): Promise<void> {
-    await this.#caller.call('domain_managed_save', { dom: this.#ref, flags }, options)
+  /** Has the guest suspend itself, by its agent. @param target `NodeSuspendTarget` */
+  async pmSuspend(target: number, options?: CallOptions): Promise<void> {
+    const args = { dom: this.ref, target, duration: 0, flags: 0 }
+    await this.caller.call('domain_pm_suspend_for_duration', args, options)
   }
 
-  async hasManagedSave(options?: CallOptions): Promise<boolean> {
-    const args = { dom: this.#ref, flags: 0 }
-    return (await this.#caller.call('domain_has_managed_save_image', args, options)).result === 1
+  /** Wakes a guest that has suspended itself. */
+  async pmWakeup(options?: CallOptions): Promise<void> {
+    await this.caller.call('domain_pm_wakeup', { dom: this.ref, flags: 0 }, options)
   }
 
-  async removeManagedSave(options?: CallOptions): Promise<void> {
-    await this.#caller.call('domain_managed_save_remove', { dom: this.#ref, flags: 0 }, options)
+  async injectNMI(options?: CallOptions): Promise<void> {
+    await this.caller.call('domain_inject_nmi', { dom: this.ref, flags: 0 }, options)
+  }
+
+  /** Presses keys, all at once. @param set `KeycodeSet` @param holdTime Milliseconds. */
+  async sendKey(set: number, holdTime: number, keys: readonly number[], options?: CallOptions): Promise<void> {
+    const args = { dom: this.ref, codeset: set, holdtime: holdTime, keycodes: keys, flags: 0 }
+    await this.caller.call('domain_send_key', args, options)
+  }
+
+  // Memory and CPUs
+
+  /** KiB. */
+  async getMaxMemory(options?: CallOptions): Promise<number> {
+    return (await this.caller.call('domain_get_max_memory', { dom: this.ref }, options)).memory
+  }
+
+  /** @param memory KiB. @param flags `DomainMemoryFlags` */
+  async setMemory(memory: number, flags = 0, options?: CallOptions): Promise<void> {
+    await this.caller.call('domain_set_memory_flags', { dom: this.ref, memory, flags }, options)
+  }
+
+  /** @param flags `DomainVCPUFlags` */
+  async setVCPUs(count: number, flags = 0, options?: CallOptions): Promise<void> {
+    await this.caller.call('domain_set_vcpus_flags', { dom: this.ref, nvcpus: count, flags }, options)
+  }
+
+  /** @param flags `DomainVCPUFlags` */
+  async getVCPUCount(flags = 0, options?: CallOptions): Promise<number> {
+    return (await this.caller.call('domain_get_vcpus_flags', { dom: this.ref, flags }, options)).num
+  }
+
+  /** CPUs of a running domain. */
+  async getVCPUs(options?: CallOptions): Promise<readonly VCPU[]> {
+    const args = { dom: this.ref, maxinfo: limits.VCPUINFO, maplen: 0 }
+    const { info } = await this.caller.call('domain_get_vcpus', args, options)
+    return info.map(({ cpu_time, ...vcpu }) => ({ ...vcpu, cpuTime: cpu_time }))
+  }
+
+  /** Has a CPU run on these CPUs of the host alone. @param flags `DomainModificationImpact` */
+  async pinVCPU(vcpu: number, cpus: readonly number[], flags = 0, options?: CallOptions): Promise<void> {
+    const cpumap = Buffer.alloc(Math.floor(Math.max(0, ...cpus) / 8) + 1)
+    for (const cpu of cpus) cpumap.writeUInt8(cpumap.readUInt8(cpu >> 3) | (1 << (cpu & 7)), cpu >> 3)
+    await this.caller.call('domain_pin_vcpu_flags', { dom: this.ref, vcpu, cpumap, flags }, options)
   }
 
   /** Removes the definition; one that runs becomes transient. @param flags `DomainUndefineFlags` */
   async undefine(flags = 0, options?: CallOptions): Promise<void> {
-    await this.#caller.call('domain_undefine_flags', { dom: this.#ref, flags }, options)
+    await this.caller.call('domain_undefine_flags', { dom: this.ref, flags }, options)
   }
 
   /**
@@ -137,7 +178,7 @@ export class Domain {
    * @throws LibvirtError NO_DOMAIN_METADATA: there is none.
    */
   async getMetadata(type: number, uri?: string, flags = 0, options?: CallOptions): Promise<string> {
-    return (await this.#caller.call('domain_get_metadata', { dom: this.#ref, type, uri, flags }, options)).metadata
+    return (await this.caller.call('domain_get_metadata', { dom: this.ref, type, uri, flags }, options)).metadata
   }
 
   /**
@@ -153,26 +194,25 @@ export class Domain {
     flags = 0,
     options?: CallOptions,
   ): Promise<void> {
-    const args = { dom: this.#ref, type, metadata, key: namespace?.key, uri: namespace?.uri, flags }
-    await this.#caller.call('domain_set_metadata', args, options)
+    const args = { dom: this.ref, type, metadata, key: namespace?.key, uri: namespace?.uri, flags }
+    await this.caller.call('domain_set_metadata', args, options)
   }
 
-  /** @param source `InterfaceAddressesSource` */
-  async interfaceAddresses(source: number, flags = 0, options?: CallOptions): Promise<readonly DomainInterface[]> {
-    const { ifaces } = await this.#caller.call('domain_interface_addresses', { dom: this.#ref, source, flags }, options)
-    return ifaces.map((iface) => ({
-      name: iface.name,
-      hardwareAddress: iface.hwaddr,
-      addresses: iface.addrs.map(({ type, addr, prefix }) => ({ type, address: addr, prefix })),
-    }))
+  /**
+   * Sends a command to QEMU's monitor as it is. libvirt does not follow what it does: for reading alone.
+   * @param command JSON: `{"execute":"query-status"}`
+   */
+  async qemuMonitorCommand(command: string, options?: CallOptions): Promise<string> {
+    const args = { dom: this.ref, cmd: command, flags: 0 }
+    return (await this.caller.call('qemu_domain_monitor_command', args, options)).result
   }
 
   /** Whether libvirt starts it with the host. */
   async setAutostart(autostart: boolean, options?: CallOptions): Promise<void> {
-    await this.#caller.call('domain_set_autostart', { dom: this.#ref, autostart: autostart ? 1 : 0 }, options)
+    await this.caller.call('domain_set_autostart', { dom: this.ref, autostart: autostart ? 1 : 0 }, options)
   }
 
   async getAutostart(options?: CallOptions): Promise<boolean> {
-    return (await this.#caller.call('domain_get_autostart', { dom: this.#ref }, options)).autostart === 1
+    return (await this.caller.call('domain_get_autostart', { dom: this.ref }, options)).autostart === 1
   }
 }

@@ -83,7 +83,10 @@ export class LibvirtProtocolError extends Error implements EffectFields {
  * - `CertificateInvalid`: the server's certificate fails our check (authority, name, dates).
  * - `CertificateRefused`: the server does not accept our certificate, or we gave none.
  * - `TLS`: any other failure of the handshake, and certificates of ours that cannot be read.
- * - `AuthenticationUnsupported`: the server demands SASL or polkit, which this client does not speak.
+ * - `HostKeyUnknown`: the SSH server is not among the known hosts. `HostKeyChanged`: it shows another key than they have.
+ * - `SSH`: any other failure of SSH.
+ * - `AuthenticationFailed`: user, password or key are refused, lack, or cannot be read.
+ * - `AuthenticationUnsupported`: the server demands a way to log in that this client does not have.
  * - `Timeout`: the deadline of the opening passed. `Aborted`: the caller's signal.
  * - `KeepaliveTimeout`: the server fell silent. `Protocol`: it sent what cannot be a message.
  * - `Lost`: the other side, or the network, closed. `Closed`: `close()` was called.
@@ -95,6 +98,10 @@ export type ConnectionErrorReason =
   | 'CertificateInvalid'
   | 'CertificateRefused'
   | 'TLS'
+  | 'HostKeyUnknown'
+  | 'HostKeyChanged'
+  | 'SSH'
+  | 'AuthenticationFailed'
   | 'AuthenticationUnsupported'
   | 'Timeout'
   | 'Aborted'

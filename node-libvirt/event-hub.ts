@@ -8,9 +8,11 @@ import {
   type Subscription,
 } from './events.ts'
 import { Network } from './network.ts'
-import type { EventMessageName, EventPayload } from './protocol/procedures.ts'
+import { NodeDevice } from './node-device.ts'
+import type { EventMessageName, EventPayload } from './protocol/event-messages.ts'
 import type { CallOptions } from './rpc/caller.ts'
 import type { RpcClient } from './rpc/client.ts'
+import { Secret } from './secret.ts'
 import { StoragePool } from './storage.ts'
 
 type Decoders = {
@@ -23,10 +25,35 @@ type Decoders = {
 const decoders: Decoders = {
   domainLifecycle: (client, { msg: { dom, event, detail } }) => ({ domain: new Domain(client, dom), event, detail }),
   domainReboot: (client, { msg: { dom } }) => ({ domain: new Domain(client, dom) }),
+  domainRTCChange: (client, { msg: { dom, offset } }) => ({ domain: new Domain(client, dom), offset }),
+  domainWatchdog: (client, { msg: { dom, action } }) => ({ domain: new Domain(client, dom), action }),
+  domainIOError: (client, { msg: { dom, srcPath, devAlias, action, reason } }) => ({
+    domain: new Domain(client, dom),
+    path: srcPath,
+    alias: devAlias,
+    action,
+    reason,
+  }),
+  domainBalloonChange: (client, { msg: { dom, actual } }) => ({ domain: new Domain(client, dom), actual }),
+  domainBlockJob: (client, { dom, dst, type, status }) => ({
+    domain: new Domain(client, dom),
+    disk: dst,
+    type,
+    status,
+  }),
+  domainDeviceAdded: (client, { dom, devAlias }) => ({ domain: new Domain(client, dom), alias: devAlias }),
+  domainDeviceRemoved: (client, { msg: { dom, devAlias } }) => ({ domain: new Domain(client, dom), alias: devAlias }),
+  domainDeviceRemovalFailed: (client, { dom, devAlias }) => ({ domain: new Domain(client, dom), alias: devAlias }),
+  domainJobCompleted: (client, { dom, params }) => ({ domain: new Domain(client, dom), parameters: params }),
+  domainMetadataChange: (client, { dom, type, nsuri }) => ({ domain: new Domain(client, dom), type, uri: nsuri }),
   domainAgentLifecycle: (client, { dom, state, reason }) => ({ domain: new Domain(client, dom), state, reason }),
   networkLifecycle: (client, { net, event, detail }) => ({ network: new Network(client, net), event, detail }),
   storagePoolLifecycle: (client, { pool, event, detail }) => ({ pool: new StoragePool(client, pool), event, detail }),
   storagePoolRefresh: (client, { pool }) => ({ pool: new StoragePool(client, pool) }),
+  nodeDeviceLifecycle: (client, { dev, event, detail }) => ({ device: new NodeDevice(client, dev), event, detail }),
+  nodeDeviceUpdate: (client, { dev }) => ({ device: new NodeDevice(client, dev) }),
+  secretLifecycle: (client, { secret, event, detail }) => ({ secret: new Secret(client, secret), event, detail }),
+  secretValueChanged: (client, { secret }) => ({ secret: new Secret(client, secret) }),
 }
 
 /** Takes a connection's events to their listeners, by the number that the server gave each registration. */
@@ -86,6 +113,14 @@ export class EventHub {
       case 'storage_pool': {
         const args = { eventID: id, pool: undefined }
         return client.callWith('connect_storage_pool_event_register_any', args, options, onReply)
+      }
+      case 'node_device': {
+        const args = { eventID: id, dev: undefined }
+        return client.callWith('connect_node_device_event_register_any', args, options, onReply)
+      }
+      case 'secret': {
+        const args = { eventID: id, secret: undefined }
+        return client.callWith('connect_secret_event_register_any', args, options, onReply)
       }
     }
   }

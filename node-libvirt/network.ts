@@ -42,6 +42,31 @@ export class Network {
     return (await this.#caller.call('network_is_active', { net: this.#ref }, options)).active === 1
   }
 
+  /** False: it is transient, and forgotten when it stops. */
+  async isPersistent(options?: CallOptions): Promise<boolean> {
+    return (await this.#caller.call('network_is_persistent', { net: this.#ref }, options)).persistent === 1
+  }
+
+  /**
+   * Changes one part, without a restart.
+   * @param command `NetworkUpdateCommand`
+   * @param section `NetworkUpdateSection`
+   * @param xml The element: `<host mac="…" ip="…"/>`
+   * @param parentIndex Which of several parents (`<ip>`) is meant; -1: the one that fits.
+   * @param flags `NetworkUpdateFlags`
+   */
+  async update(
+    command: number,
+    section: number,
+    xml: string,
+    parentIndex = -1,
+    flags = 0,
+    options?: CallOptions,
+  ): Promise<void> {
+    const args = { net: this.#ref, command, section, parentIndex, xml, flags }
+    await this.#caller.call('network_update', args, options)
+  }
+
   /** Starts it. */
   async create(options?: CallOptions): Promise<void> {
     await this.#caller.call('network_create', { net: this.#ref }, options)

@@ -56,6 +56,11 @@ export class StoragePool {
     return (await this.#caller.call('storage_pool_is_active', { pool: this.#ref }, options)).active === 1
   }
 
+  /** False: it is transient, and forgotten when it stops. */
+  async isPersistent(options?: CallOptions): Promise<boolean> {
+    return (await this.#caller.call('storage_pool_is_persistent', { pool: this.#ref }, options)).persistent === 1
+  }
+
   /** Starts it. @param flags `StoragePoolCreateFlags` */
   async create(flags = 0, options?: CallOptions): Promise<void> {
     await this.#caller.call('storage_pool_create', { pool: this.#ref, flags }, options)
@@ -69,6 +74,11 @@ export class StoragePool {
   /** Reads again which volumes are there, and their sizes. */
   async refresh(options?: CallOptions): Promise<void> {
     await this.#caller.call('storage_pool_refresh', { pool: this.#ref, flags: 0 }, options)
+  }
+
+  /** Removes what it stands on, and all volumes with it; it has to be stopped. @param flags `StoragePoolDeleteFlags` */
+  async delete(flags = 0, options?: CallOptions): Promise<void> {
+    await this.#caller.call('storage_pool_delete', { pool: this.#ref, flags }, options)
   }
 
   /** Stops it; volumes stay. */
@@ -106,6 +116,13 @@ export class StoragePool {
     const { vol } = await this.#caller.call('storage_vol_create_xml', { pool: this.#ref, xml, flags }, options)
     return new StorageVolume(this.#caller, vol)
   }
+
+  /** Makes a volume with the content of another, of this pool or not. @param flags `StorageVolumeCreateFlags` */
+  async cloneVolume(xml: string, source: StorageVolume, flags = 0, options?: CallOptions): Promise<StorageVolume> {
+    const { pool, name, key } = source
+    const args = { pool: this.#ref, xml, clonevol: { pool, name, key }, flags }
+    return new StorageVolume(this.#caller, (await this.#caller.call('storage_vol_create_xml_from', args, options)).vol)
+  }
 }
 
 /** A disk image, a logical volume. Found by its key; nothing is cached. */
@@ -139,6 +156,16 @@ export class StorageVolume {
 
   async getXML(flags = 0, options?: CallOptions): Promise<string> {
     return (await this.#caller.call('storage_vol_get_xml_desc', { vol: this.#ref, flags }, options)).xml
+  }
+
+  async getPool(options?: CallOptions): Promise<StoragePool> {
+    const { pool } = await this.#caller.call('storage_pool_lookup_by_volume', { vol: this.#ref }, options)
+    return new StoragePool(this.#caller, pool)
+  }
+
+  /** Writes zeros over its content. */
+  async wipe(options?: CallOptions): Promise<void> {
+    await this.#caller.call('storage_vol_wipe', { vol: this.#ref, flags: 0 }, options)
   }
 
   /** @param flags `StorageVolumeDeleteFlags` */

@@ -3,12 +3,24 @@ import { allowedNames, type Pki } from './pki.ts'
 
 /** The port of libvirt's TLS transport. Each hypervisor has an address of its own, so it never clashes. */
 export const tlsPort = 16514
+/** The port of its TCP transport. */
+export const tcpPort = 16509
 
 export const networkName = 'default'
 export const poolName = 'default'
 
+/** What a daemon listens for beside its unix socket. */
+export interface Listeners {
+  readonly address: string
+  readonly pki: Pki
+  readonly tcp: boolean
+  /** Whether TLS and TCP demand a user and a password. */
+  readonly sasl: boolean
+}
+
 /** libvirtd.conf. `hostUuid` differs between hypervisors, which on one machine would all read the same from DMI. */
-export function libvirtdConfiguration(hostUuid: string, tls: { address: string; pki: Pki } | undefined): string {
+export function libvirtdConfiguration(hostUuid: string, { address, pki, tcp, sasl }: Listeners): string {
+  const authentication = sasl ? 'sasl' : 'none'
   const settings: Record<string, string | number | readonly string[]> = {
     host_uuid: hostUuid,
     log_outputs: '3:file:/var/log/libvirt/libvirtd.log',
@@ -19,19 +31,17 @@ export function libvirtdConfiguration(hostUuid: string, tls: { address: string; 
     unix_sock_rw_perms: '0700',
     // Controllers under test keep several long calls and many short ones in flight on one connection.
     max_client_requests: 20,
-    listen_tcp: 0,
-    listen_tls: tls === undefined ? 0 : 1,
-    ...(tls === undefined
-      ? {}
-      : {
-          listen_addr: tls.address,
-          tls_port: String(tlsPort),
-          auth_tls: 'none',
-          ca_file: tls.pki.ca,
-          cert_file: tls.pki.server.certificate,
-          key_file: tls.pki.server.key,
-          tls_allowed_dn_list: allowedNames,
-        }),
+    listen_addr: address,
+    listen_tcp: tcp ? 1 : 0,
+    tcp_port: String(tcpPort),
+    auth_tcp: authentication,
+    listen_tls: 1,
+    tls_port: String(tlsPort),
+    auth_tls: authentication,
+    ca_file: pki.ca,
+    cert_file: pki.server.certificate,
+    key_file: pki.server.key,
+    tls_allowed_dn_list: allowedNames,
   }
   return format(settings)
 }
@@ -58,7 +68,7 @@ export function qemuConfiguration(): string {
  * directly. Nothing leads further out, as the namespace has no default route. STP is off because it would keep a
  * restored guest unreachable for 3.5 s, and dnsmasq's ping before each offer because it costs each guest 3 s.
  */
-export function networkXml(plan: AddressPlan): string {
+export function networkXml(plan: Pick<AddressPlan, 'subnet'>): string {
   const { gateway, netmask, dhcpStart, dhcpEnd } = subnetAddresses(plan.subnet)
   return `<network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'>
   <name>${networkName}</name>

@@ -11,16 +11,19 @@ import {
   poolName,
   poolXml,
   qemuConfiguration,
+  tcpPort,
   tlsPort,
 } from './configuration.ts'
 import { createNamespaces, type Namespaces } from './namespace.ts'
 import { createPki } from './pki.ts'
 import { identifyProcess, type ProcessResult, type RunOptions, run, runOrFail } from './process.ts'
 import { type InstanceRecord, recordPath, runDirectory, writeRecord } from './records.ts'
+import { type SaslUser, type SshAccess, saslEnvironment, setUpSasl, startSsh } from './remote-access.ts'
 
 export { type Accelerator, detectAccelerator } from './accelerator.ts'
 export { removeLeftovers } from './cleanup.ts'
 export type { ProcessResult, RunOptions } from './process.ts'
+export type { SaslUser, SshAccess } from './remote-access.ts'
 
 export interface HypervisorOptions {
   /** A short name of lower-case letters, digits and dashes; also the host name. Need not be unique. */
@@ -29,6 +32,12 @@ export interface HypervisorOptions {
   readonly directory?: string
   /** The guests' subnet in CIDR notation. By default a free /24 of 10.77.0.0/16 and the fifteen networks after it. */
   readonly subnet?: string
+  /** Has libvirtd listen on TCP as well, unencrypted. */
+  readonly tcp?: boolean
+  /** Has TLS and TCP demand this user (SASL). */
+  readonly sasl?: SaslUser
+  /** Starts an SSH server there. */
+  readonly ssh?: boolean
 }
 
 /** A TLS client certificate with its key, as paths of PEM files. */
@@ -48,6 +57,10 @@ export interface Hypervisor {
   readonly uri: string
   /** The URI of the daemon's TLS listener, reachable from the machine's own network namespace. */
   readonly tlsUri: string
+  /** The URI of the daemon's TCP listener, where it has one. */
+  readonly tcpUri: string
+  /** The URI by SSH, and how to log in, where there is an SSH server. */
+  readonly ssh: (SshAccess & { readonly uri: string }) | undefined
   readonly pki: ClientCertificate & {
     readonly ca: string
     /** Of the same authority, but not on the daemon's list: it is to be refused. */
@@ -109,7 +122,7 @@ export async function startHypervisor(options: HypervisorOptions): Promise<Hyper
 }
 
 async function setUp(
-  { name, subnet }: HypervisorOptions,
+  { name, subnet, tcp = false, sasl, ssh = false }: HypervisorOptions,
   record: InstanceRecord & Required<Pick<InstanceRecord, 'init'>>,
   namespaces: Namespaces,
 ): Promise<Hypervisor> {
@@ -121,8 +134,9 @@ async function setUp(
   const pki = await createPki(join(directory, 'pki'), plan.address)
   writeFileSync(
     join(directory, 'etc', 'libvirtd.conf'),
-    libvirtdConfiguration(randomUUID(), { address: plan.address, pki }),
+    libvirtdConfiguration(randomUUID(), { address: plan.address, pki, tcp, sasl: sasl !== undefined }),
   )
+  if (sasl !== undefined) await setUpSasl(directory, sasl)
   writeFileSync(join(directory, 'etc', 'qemu.conf'), qemuConfiguration())
   const seeded = seedCapabilities(join(directory, 'cache'))
 
@@ -138,7 +152,9 @@ async function setUp(
 
   const startDaemon = async () => {
     // The command returns when the sockets listen: later connections wait until the drivers are ready.
-    const { code, stderr } = await inside('libvirtd', ['--daemon', '--listen', '--pid-file', pidFile])
+    const { code, stderr } = await inside('libvirtd', ['--daemon', '--listen', '--pid-file', pidFile], {
+      env: saslEnvironment,
+    })
     if (code === 0) return
     throw new Error(`libvirtd of hypervisor ${name}: ${stderr.trim()}\n${daemonLog(directory)}`)
   }
@@ -153,6 +169,7 @@ async function setUp(
 
   await insideOrFail('virtlogd', ['--daemon', '--pid-file', '/run/libvirt/virtlogd.pid'])
   await startDaemon()
+  const sshAccess = ssh ? await startSsh(directory, plan.address, inside) : undefined
   const poolPath = join(directory, 'images')
   await defineDefaults(virsh, plan, directory, poolPath)
   if (!seeded) {
@@ -168,6 +185,11 @@ async function setUp(
     socketPath,
     uri,
     tlsUri: `qemu+tls://${plan.address}:${tlsPort}/system`,
+    tcpUri: `qemu+tcp://${plan.address}:${tcpPort}/system`,
+    ssh: sshAccess && {
+      ...sshAccess,
+      uri: `qemu+ssh://${sshAccess.username}@${plan.address}:${sshAccess.port}/system`,
+    },
     pki: {
       ca: pki.ca,
       clientCertificate: pki.client.certificate,

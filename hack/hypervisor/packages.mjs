@@ -11,5 +11,8 @@ export const packages = [
   'iproute2',
   'openssl',
   'openssh-client',
+  'openssh-server',
+  'sasl2-bin',
+  'libsasl2-modules-db',
   'genisoimage',
 ]

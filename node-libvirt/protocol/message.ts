@@ -2,9 +2,9 @@ import { type Codec, type Decoder, Encoder } from './xdr.ts'
 
 /** libvirt's message layer (virnetprotocol.x, virkeepaliveprotocol.x): numbers, limits and the header. */
 
-export const Program = { REMOTE: 0x20008086, KEEPALIVE: 0x6b656570 } as const
+export const Program = { REMOTE: 0x20008086, QEMU: 0x20008087, KEEPALIVE: 0x6b656570 } as const
 
-/** Version of both programs. */
+/** Version of all programs. */
 export const programVersion = 1
 
 export const MessageType = {

@@ -13,13 +13,15 @@ export class XdrError extends Error {
 
 /** What a codec reads and writes, for comparison with the protocol's own description. */
 export type Shape =
-  | { readonly kind: 'int' | 'uint' | 'hyper' | 'uhyper' }
+  | { readonly kind: 'int' | 'uint' | 'hyper' | 'uhyper' | 'double' }
   | { readonly kind: 'string'; readonly max: number }
+  | { readonly kind: 'bytes'; readonly max: number }
   | { readonly kind: 'opaque'; readonly length: number }
   | { readonly kind: 'optional'; readonly of: Shape }
   | { readonly kind: 'array'; readonly of: Shape; readonly max: number }
   | { readonly kind: 'vector'; readonly of: Shape; readonly length: number }
   | { readonly kind: 'struct'; readonly fields: readonly (readonly [name: string, shape: Shape])[] }
+  | { readonly kind: 'union'; readonly cases: readonly (readonly [discriminant: number, shape: Shape])[] }
 
 export interface Codec<T> {
   readonly shape: Shape
@@ -81,6 +83,11 @@ export class Encoder {
     this.#buffer.writeBigUInt64BE(value, at)
   }
 
+  double(value: number): void {
+    const at = this.#reserve(8)
+    this.#buffer.writeDoubleBE(value, at)
+  }
+
   /** Bytes and the padding that brings them to a multiple of four. */
   opaque(value: Uint8Array): void {
     const pad = padding(value.length)
@@ -124,6 +131,10 @@ export class Decoder {
 
   uhyper(): bigint {
     return this.#buffer.readBigUInt64BE(this.#take(8))
+  }
+
+  double(): number {
+    return this.#buffer.readDoubleBE(this.#take(8))
   }
 
   /** A view of the next bytes; their padding is skipped. */
@@ -191,6 +202,13 @@ export const counter: Codec<bigint> = {
   decode: (decoder) => decoder.uhyper(),
 }
 
+export const double: Codec<number> = {
+  shape: { kind: 'double' },
+  minimum: 8,
+  encode: (encoder, value) => encoder.double(value),
+  decode: (decoder) => decoder.double(),
+}
+
 /** UTF-8 of at most `max` bytes. Ill-formed bytes (names that a guest chose) are read as U+FFFD. */
 export const string = (max: number): Codec<string> => ({
   shape: { kind: 'string', max },
@@ -218,6 +236,22 @@ export const opaque = (length: number): Codec<Buffer> => ({
     encoder.opaque(value)
   },
   decode: (decoder) => Buffer.from(decoder.opaque(length)),
+})
+
+/** At most `max` bytes; decoding copies them. */
+export const bytes = (max: number): Codec<Buffer> => ({
+  shape: { kind: 'bytes', max },
+  minimum: 4,
+  encode: (encoder, value) => {
+    if (value.length > max) throw new XdrError(`${value.length} bytes, ${max} allowed`)
+    encoder.uint(value.length)
+    encoder.opaque(value)
+  },
+  decode: (decoder) => {
+    const length = decoder.uint()
+    if (length > max) throw new XdrError(`${length} bytes, ${max} allowed`)
+    return Buffer.from(decoder.opaque(length))
+  },
 })
 
 export const optional = <T>(of: Codec<T>): Codec<T | undefined> => ({
@@ -277,6 +311,35 @@ export const struct = <F extends Fields>(fields: F): Codec<Struct<F>> => {
     },
     decode: (decoder) => Object.fromEntries(entries.map(([name, codec]) => [name, codec.decode(decoder)])) as Struct<F>,
   }
+}
+
+export interface Discriminated {
+  readonly type: number
+  readonly value: unknown
+}
+
+/** A value whose codec depends on the number before it. */
+export const union = (cases: readonly (readonly [discriminant: number, codec: Codec<unknown>])[]) => {
+  const codecs = new Map(cases)
+  const codecOf = (type: number): Codec<unknown> => {
+    const codec = codecs.get(type)
+    if (codec === undefined) throw new XdrError(`${type} is no case of the union`)
+    return codec
+  }
+  const codec: Codec<Discriminated> = {
+    shape: { kind: 'union', cases: cases.map(([type, { shape }]) => [type, shape] as const) },
+    minimum: 4 + Math.min(...cases.map(([, { minimum }]) => minimum)),
+    encode: (encoder, { type, value }) => {
+      const chosen = codecOf(type)
+      encoder.int(type)
+      chosen.encode(encoder, value)
+    },
+    decode: (decoder) => {
+      const type = decoder.int()
+      return { type, value: codecOf(type).decode(decoder) }
+    },
+  }
+  return codec
 }
 
 /** No bytes at all. */

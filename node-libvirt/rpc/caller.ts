@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import type { Arguments, ProcedureName, Result } from '../protocol/procedures.ts'
 
 /** Options of every call. */
@@ -20,4 +20,12 @@ export interface Caller {
   /** A call whose arguments' stream follows it. */
   upload<N extends ProcedureName>(name: N, args: Arguments<N>, options?: StreamOptions): Promise<Writable>
   download<N extends ProcedureName>(name: N, args: Arguments<N>, options?: StreamOptions): Promise<Readable>
+  /** A call whose stream goes both ways. */
+  interact<N extends ProcedureName>(name: N, args: Arguments<N>, options?: StreamOptions): Promise<Duplex>
+  /** A download, together with the call's answer. */
+  downloadWith<N extends ProcedureName>(
+    name: N,
+    args: Arguments<N>,
+    options?: StreamOptions,
+  ): Promise<{ readonly result: Result<N>; readonly stream: Readable }>
 }

@@ -7,6 +7,7 @@ import {
   LibvirtProtocolError,
   LibvirtTimeoutError,
 } from '../errors.ts'
+import { type EventMessageName, type EventPayload, eventMessages } from '../protocol/event-messages.ts'
 import {
   decodeHeader,
   encodeMessage,
@@ -18,21 +19,14 @@ import {
   Program,
   programVersion,
 } from '../protocol/message.ts'
-import {
-  type Arguments,
-  type EventMessageName,
-  type EventPayload,
-  eventMessages,
-  type ProcedureName,
-  procedures,
-  type Result,
-} from '../protocol/procedures.ts'
+import { type Arguments, type ProcedureName, procedures, programOf, type Result } from '../protocol/procedures.ts'
 import { remoteError } from '../protocol/types.ts'
 import { type Codec, Decoder } from '../protocol/xdr.ts'
 import type { Caller, CallOptions, StreamOptions } from './caller.ts'
 import { EarlyPackets, type Packet } from './early-packets.ts'
 import { FlowControl, hardLimit } from './flow.ts'
 import { FrameReader } from './framing.ts'
+import { InteractiveStream } from './interactive-stream.ts'
 import { Keepalive } from './keepalive.ts'
 import { type Outgoing, Sender } from './sender.ts'
 import { DownloadStream, type ServerStream, type StreamChannel, UploadStream } from './streams.ts'
@@ -97,6 +91,8 @@ export class RpcClient implements Caller {
   readonly #waiting = new Set<PendingCall>()
   readonly #inFlight = new Map<number, PendingCall>()
   readonly #streams = new Map<number, ServerStream>()
+  /** Calls that would have opened a stream, and were given up: if the server opens it after all, it is told. */
+  readonly #unwantedStreams = new Map<number, ProcedureName>()
   readonly #resolveClosed: (error: Error | undefined) => void
   #keepalive: Keepalive | undefined
   #pingQueued = false
@@ -162,9 +158,9 @@ export class RpcClient implements Caller {
       const loss = this.#loss ?? (this.#closing === undefined ? undefined : closedByUs)
       if (loss !== undefined) throw this.#lost(loss, { procedure: name, effectUnknown: false })
       if (signal?.aborted) throw aborted(name, false, signal.reason)
-      const { args: codec, ret, number } = procedures[name]
+      const { args: codec, ret } = procedures[name]
       const serial = this.#nextSerial()
-      const bytes = encodeCall(name, number, serial, codec as Codec<Arguments<N>>, args)
+      const bytes = encodeCall(name, serial, codec as Codec<Arguments<N>>, args)
       const onAbort = () => {
         this.#abandon(pending)
         pending.reject(aborted(name, pending.started, signal?.reason))
@@ -220,6 +216,7 @@ export class RpcClient implements Caller {
   }
 
   #abandon(pending: PendingCall): void {
+    if (pending.early !== undefined && pending.started) this.#unwantedStreams.set(pending.serial, pending.name)
     this.#sender.cancel(pending.message)
     this.#waiting.delete(pending)
     this.#inFlight.delete(pending.serial)
@@ -229,7 +226,7 @@ export class RpcClient implements Caller {
   #nextSerial(): number {
     do {
       this.#serial = this.#serial === 0xffffffff ? 1 : this.#serial + 1
-    } while (this.#inFlight.has(this.#serial) || this.#streams.has(this.#serial))
+    } while ([this.#inFlight, this.#streams, this.#unwantedStreams].some((serials) => serials.has(this.#serial)))
     return this.#serial
   }
 
@@ -243,9 +240,27 @@ export class RpcClient implements Caller {
     })
   }
 
-  download<N extends ProcedureName>(name: N, args: Arguments<N>, options: StreamOptions = {}): Promise<Readable> {
-    return this.#openStream(name, args, options, (serial) => {
+  async download<N extends ProcedureName>(name: N, args: Arguments<N>, options?: StreamOptions): Promise<Readable> {
+    return (await this.downloadWith(name, args, options)).stream
+  }
+
+  downloadWith<N extends ProcedureName>(
+    name: N,
+    args: Arguments<N>,
+    options: StreamOptions = {},
+  ): Promise<{ readonly result: Result<N>; readonly stream: Readable }> {
+    return this.#openStream(name, args, options, (serial, result) => {
       const stream = new DownloadStream(this.#channel(name, serial), options.idleTimeout ?? defaultIdleTimeout)
+      this.#addStream(serial, stream)
+      this.#flow.add(stream)
+      stream.once('close', () => this.#flow.delete(stream))
+      return { result, stream }
+    })
+  }
+
+  interact<N extends ProcedureName>(name: N, args: Arguments<N>, options: StreamOptions = {}): Promise<Duplex> {
+    return this.#openStream(name, args, options, (serial) => {
+      const stream = new InteractiveStream(this.#channel(name, serial), options.idleTimeout ?? defaultIdleTimeout)
       this.#addStream(serial, stream)
       this.#flow.add(stream)
       stream.once('close', () => this.#flow.delete(stream))
@@ -257,12 +272,12 @@ export class RpcClient implements Caller {
     name: N,
     args: Arguments<N>,
     options: StreamOptions,
-    make: (serial: number) => T,
+    make: (serial: number, result: Result<N>) => T,
   ): Promise<T> {
-    return this.#call(name, args, options, (_result, serial) => make(serial), new EarlyPackets(hardLimit))
+    return this.#call(name, args, options, (result, serial) => make(serial, result), new EarlyPackets(hardLimit))
   }
 
-  #addStream(serial: number, stream: UploadStream | DownloadStream): void {
+  #addStream(serial: number, stream: UploadStream | DownloadStream | InteractiveStream): void {
     this.#streams.set(serial, stream)
     // A caller that does something else before it listens must not crash the process: `stream.errored` keeps the error.
     stream.on('error', () => {})
@@ -270,7 +285,7 @@ export class RpcClient implements Caller {
 
   #channel(name: ProcedureName, serial: number): StreamChannel {
     const packet = (status: number, payload?: Uint8Array) =>
-      encodeRawMessage(header(procedures[name].number, MessageType.STREAM, serial, status), payload)
+      encodeRawMessage(header(name, MessageType.STREAM, serial, status), payload)
     let data: Outgoing | undefined
     return {
       procedure: name,
@@ -369,10 +384,10 @@ export class RpcClient implements Caller {
       }
       return
     }
-    if (program !== Program.REMOTE) throw new Error(`program ${program}`)
+    if (program !== Program.REMOTE && program !== Program.QEMU) throw new Error(`program ${program}`)
     switch (type) {
       case MessageType.REPLY:
-        this.#reply(procedure, serial, status, decoder)
+        this.#reply({ program, procedure, serial, status }, decoder)
         break
       case MessageType.MESSAGE:
         this.#event(procedure, decoder)
@@ -385,12 +400,17 @@ export class RpcClient implements Caller {
     }
   }
 
-  #reply(procedure: number, serial: number, status: number, payload: Decoder): void {
+  #reply({ program, procedure, serial, status }: Omit<Header, 'version' | 'type'>, payload: Decoder): void {
     const pending = this.#inFlight.get(serial)
-    if (pending === undefined) return
+    if (pending === undefined) {
+      this.#lateReply(serial, status)
+      return
+    }
     this.#inFlight.delete(serial)
     try {
-      if (procedure !== procedures[pending.name].number) throw new Error(`an answer of procedure ${procedure}`)
+      if (procedure !== procedures[pending.name].number || program !== programOf(pending.name)) {
+        throw new Error(`an answer of procedure ${procedure} of program ${program}`)
+      }
       if (status === MessageStatus.OK) pending.answer(payload)
       else if (status === MessageStatus.ERROR) pending.reject(decodeError(payload, pending.name))
       else throw new Error(`an answer of status ${status}`)
@@ -401,6 +421,14 @@ export class RpcClient implements Caller {
     // After an error there is no stream that would take them.
     for (const packet of pending.early?.take() ?? []) this.#packet(packet)
     this.#startCalls()
+  }
+
+  /** A stream that nobody waits for any more would stay open at the server. */
+  #lateReply(serial: number, status: number): void {
+    const name = this.#unwantedStreams.get(serial)
+    if (name === undefined) return
+    this.#unwantedStreams.delete(serial)
+    if (status === MessageStatus.OK) this.#sender.send({ bytes: abortMessage(name, serial) })
   }
 
   #event(number: number, payload: Decoder): void {
@@ -426,6 +454,7 @@ export class RpcClient implements Caller {
     const pending = this.#inFlight.get(packet.serial)
     if (pending?.early === undefined || pending.early.hold(packet)) return
     this.#abandon(pending)
+    this.#unwantedStreams.delete(pending.serial)
     this.#sender.send({ bytes: abortMessage(pending.name, pending.serial) })
     const fields = { effectUnknown: true, procedure: pending.name }
     const message = `${pending.name}: more than ${hardLimit} bytes came before the answer`
@@ -489,10 +518,10 @@ export class RpcClient implements Caller {
   }
 }
 
-const header = (procedure: number, type: number, serial: number, status: number): Header => ({
-  program: Program.REMOTE,
+const header = (name: ProcedureName, type: number, serial: number, status: number): Header => ({
+  program: programOf(name),
   version: programVersion,
-  procedure,
+  procedure: procedures[name].number,
   type,
   serial,
   status,
@@ -510,11 +539,11 @@ const keepaliveMessage = (procedure: number): Buffer =>
 
 /** Tells the server to give a stream up. */
 const abortMessage = (name: ProcedureName, serial: number): Buffer =>
-  encodeRawMessage(header(procedures[name].number, MessageType.STREAM, serial, MessageStatus.ERROR))
+  encodeRawMessage(header(name, MessageType.STREAM, serial, MessageStatus.ERROR))
 
-const encodeCall = <A>(name: string, number: number, serial: number, codec: Codec<A>, args: A): Buffer => {
+const encodeCall = <A>(name: ProcedureName, serial: number, codec: Codec<A>, args: A): Buffer => {
   try {
-    return encodeMessage(header(number, MessageType.CALL, serial, MessageStatus.OK), codec, args)
+    return encodeMessage(header(name, MessageType.CALL, serial, MessageStatus.OK), codec, args)
   } catch (cause) {
     const fields = { effectUnknown: false, procedure: name, cause }
     throw new LibvirtProtocolError(`${name}: ${asError(cause).message}`, fields)

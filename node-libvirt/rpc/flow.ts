@@ -1,9 +1,15 @@
-import type { DownloadStream } from './streams.ts'
-
 /** Bytes that a download may hold for its consumer before we stop reading, while nobody else waits for the server. */
 export const softLimit = 4 * 1024 * 1024
 /** Bytes that it may hold while others do. */
 export const hardLimit = 32 * 1024 * 1024
+
+/** A stream that holds bytes for its consumer. */
+export interface HoldingStream {
+  /** Bytes that the consumer has not taken yet. */
+  readonly buffered: number
+  /** The consumer keeps others waiting for too long. */
+  giveUp(milliseconds: number): void
+}
 
 export interface FlowHost {
   /** Whether anything but downloads comes from the server: replies, events. */
@@ -22,7 +28,7 @@ export interface FlowHost {
 export class FlowControl {
   readonly #host: FlowHost
   readonly #patience: number
-  readonly #downloads = new Set<DownloadStream>()
+  readonly #downloads = new Set<HoldingStream>()
   #paused = false
   #timer: NodeJS.Timeout | undefined
 
@@ -35,11 +41,11 @@ export class FlowControl {
     return this.#paused
   }
 
-  add(stream: DownloadStream): void {
+  add(stream: HoldingStream): void {
     this.#downloads.add(stream)
   }
 
-  delete(stream: DownloadStream): void {
+  delete(stream: HoldingStream): void {
     this.#downloads.delete(stream)
     this.update()
   }

@@ -88,10 +88,9 @@ describe('opening', () => {
   })
 
   it('says that the server demands authentication that it does not speak', async () => {
-    server.on('auth_list', (call) => call.reply({ types: [1] }))
+    server.on('auth_list', (call) => call.reply({ types: [7] }))
     const error = await failure(Connection.open(server.uri))
     expect(error).toMatchObject({ phase: 'open', reason: 'AuthenticationUnsupported' })
-    expect(String(error)).toContain('SASL')
   })
 
   it("passes on the server's refusal of the name", async () => {

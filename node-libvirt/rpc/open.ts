@@ -1,13 +1,15 @@
 import { LibvirtAbortError, LibvirtConnectionError, LibvirtTimeoutError } from '../errors.ts'
-import { AuthType, Feature } from '../protocol/procedures.ts'
+import { Feature } from '../protocol/procedures.ts'
 import { parseURI } from '../uri.ts'
+import { authenticate, type SaslOptions } from './authenticate.ts'
 import { RpcClient } from './client.ts'
-import { connect, openError, type TlsOptions } from './transport.ts'
+import { openError } from './socket.ts'
+import { connect, type TransportOptions } from './transport.ts'
 
-export interface OpenOptions {
+export interface OpenOptions extends TransportOptions {
   readonly callTimeout?: number | undefined
   readonly keepalive?: { readonly interval: number; readonly count: number } | undefined
-  readonly tls?: TlsOptions | undefined
+  readonly sasl?: SaslOptions | undefined
   readonly signal?: AbortSignal | undefined
   readonly maxConcurrentCalls?: number | undefined
 }
@@ -26,9 +28,9 @@ export const openClient = async (uri: string, options: OpenOptions): Promise<Rpc
   let client: RpcClient | undefined
   try {
     signal.throwIfAborted()
-    const socket = await connect(target, options.tls, signal)
+    const socket = await connect(target, options, signal)
     client = new RpcClient(socket, { callTimeout, maxConcurrentCalls })
-    await authenticate(client, signal)
+    await authenticate(client, options.sasl, target.address.transport !== 'tcp', signal)
     await client.call('connect_open', { name: target.name, flags: 0 }, { signal })
     const feature = { feature: Feature.PROGRAM_KEEPALIVE }
     const { supported } = await client.call('connect_supports_feature', feature, { signal })
@@ -38,13 +40,6 @@ export const openClient = async (uri: string, options: OpenOptions): Promise<Rpc
     client?.abandon()
     throw signal.aborted ? signal.reason : asOpenError(error)
   }
-}
-
-const authenticate = async (client: RpcClient, signal: AbortSignal): Promise<void> => {
-  const { types } = await client.call('auth_list', {}, { signal })
-  if (types.length === 0 || types.includes(AuthType.NONE)) return
-  const demanded = types.map((type) => (type === AuthType.SASL ? 'SASL' : type === AuthType.POLKIT ? 'polkit' : type))
-  throw openError('AuthenticationUnsupported', `the server demands authentication: ${demanded.join(', ')}`)
 }
 
 /** What ended a call during the opening, said as what it is for the opening. */

@@ -20,7 +20,7 @@ let client: RpcClient
 
 beforeEach(async () => {
   server = await TestServer.start()
-  const socket = await connect(parseURI(server.uri), undefined, new AbortController().signal)
+  const socket = await connect(parseURI(server.uri), {}, new AbortController().signal)
   client = new RpcClient(socket, { callTimeout: 5_000, maxConcurrentCalls: 4, downloadPatience: 40 })
   server.on('connect_get_hostname', (call) => call.reply({ hostname: 'host' }))
 })

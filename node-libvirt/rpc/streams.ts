@@ -1,6 +1,7 @@
-import { Readable, Writable } from 'node:stream'
+import { type Duplex, Readable, Writable } from 'node:stream'
 import { LibvirtProtocolError, LibvirtTimeoutError } from '../errors.ts'
 import { maxStreamPayload } from '../protocol/message.ts'
+import type { HoldingStream } from './flow.ts'
 
 /** What a stream needs of its connection. */
 export interface StreamChannel {
@@ -27,14 +28,14 @@ export interface ServerStream {
   failed(error: Error): void
 }
 
-const unexpected = (channel: StreamChannel, what: string): LibvirtProtocolError =>
+export const unexpected = (channel: StreamChannel, what: string): LibvirtProtocolError =>
   new LibvirtProtocolError(`${channel.procedure}: ${what}`, { effectUnknown: true, procedure: channel.procedure })
 
-const stalled = (channel: StreamChannel, what: string): LibvirtTimeoutError =>
+export const stalled = (channel: StreamChannel, what: string): LibvirtTimeoutError =>
   new LibvirtTimeoutError(`${channel.procedure}: ${what}`, { effectUnknown: true, procedure: channel.procedure })
 
 /** An error may come in one piece with the answer that makes the stream: its caller is to have a chance to listen. */
-const destroyLater = (stream: Readable | Writable, error: Error): void => {
+export const destroyLater = (stream: Duplex | Readable | Writable, error: Error): void => {
   setImmediate(() => stream.destroy(error))
 }
 
@@ -109,7 +110,7 @@ export class UploadStream extends Writable implements ServerStream {
 }
 
 /** Bytes from the server. Ends when the server has confirmed that all was sent; destroyed earlier, it aborts. */
-export class DownloadStream extends Readable implements ServerStream {
+export class DownloadStream extends Readable implements ServerStream, HoldingStream {
   readonly #channel: StreamChannel
   readonly #timer: NodeJS.Timeout
   #queue: Buffer[] = []
@@ -128,12 +129,10 @@ export class DownloadStream extends Readable implements ServerStream {
     }, idleTimeout).unref()
   }
 
-  /** Bytes that the consumer has not asked for yet. */
   get buffered(): number {
     return this.#buffered
   }
 
-  /** The consumer keeps others waiting for too long. */
   giveUp(milliseconds: number): void {
     this.destroy(stalled(this.#channel, `nothing was read from the stream for ${milliseconds} ms, and others wait`))
   }

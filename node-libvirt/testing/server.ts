@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type EventMessageName, type EventPayload, eventMessages } from '../protocol/event-messages.ts'
 import {
   decodeHeader,
   encodeMessage,
@@ -14,15 +15,7 @@ import {
   Program,
   programVersion,
 } from '../protocol/message.ts'
-import {
-  type Arguments,
-  type EventMessageName,
-  type EventPayload,
-  eventMessages,
-  type ProcedureName,
-  procedures,
-  type Result,
-} from '../protocol/procedures.ts'
+import { type Arguments, type ProcedureName, procedures, programOf, type Result } from '../protocol/procedures.ts'
 import { remoteError } from '../protocol/types.ts'
 import { type Codec, Decoder } from '../protocol/xdr.ts'
 import { FrameReader } from '../rpc/framing.ts'
@@ -43,8 +36,14 @@ export interface ReceivedCall<N extends ProcedureName> {
 
 type Handler = (call: ReceivedCall<ProcedureName>) => void
 
-const header = (procedure: number, type: number, serial: number, status: number): Header => ({
-  program: Program.REMOTE,
+const header = (
+  procedure: number,
+  type: number,
+  serial: number,
+  status: number,
+  program: number = Program.REMOTE,
+): Header => ({
+  program,
   version: programVersion,
   procedure,
   type,
@@ -79,7 +78,7 @@ export class ServerConnection {
         const decoder = new Decoder(frame)
         const message = { ...decodeHeader(decoder), payload: decoder.rest() }
         this.received.push(message)
-        if (message.program === Program.REMOTE && message.type === MessageType.CALL) onCall(this, message)
+        if (message.program !== Program.KEEPALIVE && message.type === MessageType.CALL) onCall(this, message)
         for (const waiter of [...this.#waiters]) waiter()
       })
     })
@@ -127,11 +126,12 @@ export class ServerConnection {
 /** The bytes of an answer, for tests that cut or damage them. */
 export const encodeReply = <N extends ProcedureName>(name: N, serial: number, result: Result<N>): Buffer => {
   const { number, ret } = procedures[name]
-  return encodeMessage(header(number, MessageType.REPLY, serial, MessageStatus.OK), ret as Codec<Result<N>>, result)
+  const head = header(number, MessageType.REPLY, serial, MessageStatus.OK, programOf(name))
+  return encodeMessage(head, ret as Codec<Result<N>>, result)
 }
 
 const encodeFailure = (name: ProcedureName, serial: number, code: number, message: string): Buffer => {
-  const head = header(procedures[name].number, MessageType.REPLY, serial, MessageStatus.ERROR)
+  const head = header(procedures[name].number, MessageType.REPLY, serial, MessageStatus.ERROR, programOf(name))
   return encodeMessage(head, remoteError, { ...remoteErrorFields, code, message })
 }
 
@@ -204,9 +204,10 @@ export class TestServer implements AsyncDisposable {
   }
 
   #onCall(connection: ServerConnection, message: Received): void {
-    const entry = Object.entries(procedures).find(([, { number }]) => number === message.procedure)
-    if (entry === undefined) throw new Error(`procedure ${message.procedure}`)
-    const name = entry[0] as ProcedureName
+    const name = (Object.keys(procedures) as ProcedureName[]).find(
+      (known) => procedures[known].number === message.procedure && programOf(known) === message.program,
+    )
+    if (name === undefined) throw new Error(`procedure ${message.procedure}`)
     const decoder = new Decoder(message.payload)
     const args = procedures[name].args.decode(decoder) as Arguments<ProcedureName>
     decoder.end()

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { ErrorCode } from '../../../node-libvirt/error-codes.ts'
+import { eventMessages } from '../../../node-libvirt/protocol/event-messages.ts'
 import {
   headerSize,
   KeepaliveProcedure,
@@ -12,7 +13,7 @@ import {
   Program,
   programVersion,
 } from '../../../node-libvirt/protocol/message.ts'
-import { AuthType, eventMessages, procedures } from '../../../node-libvirt/protocol/procedures.ts'
+import { AuthType, type ProcedureName, procedures, programOf } from '../../../node-libvirt/protocol/procedures.ts'
 import { limits, remoteError } from '../../../node-libvirt/protocol/types.ts'
 import { libvirtSource } from './support/source.ts'
 import { type Description, parseDescription } from './support/xdr-language.ts'
@@ -20,6 +21,7 @@ import { type Description, parseDescription } from './support/xdr-language.ts'
 // Our table is our own work; this keeps it honest: every number, field and limit is compared with libvirt's source.
 
 let remote: Description
+let qemu: Description
 let net: Description
 let keepalive: Description
 let errors: string
@@ -27,6 +29,7 @@ let errors: string
 beforeAll(async () => {
   const source = await libvirtSource()
   remote = parseDescription(source.remote)
+  qemu = parseDescription(source.qemu + source.remote)
   net = parseDescription(source.net)
   keepalive = parseDescription(source.keepalive)
   errors = source.errors
@@ -35,10 +38,24 @@ beforeAll(async () => {
 const nothing = { kind: 'struct', fields: [] }
 
 describe('remote_protocol.x', () => {
-  it.each(Object.entries(procedures))('%s has the number, arguments and result of the original', (name, ours) => {
-    expect(remote.constants.get(`REMOTE_PROC_${name.toUpperCase()}`)).toBe(ours.number)
-    expect(ours.args.shape).toEqual(remote.shape(`remote_${name}_args`) ?? nothing)
-    expect(ours.ret.shape).toEqual(remote.shape(`remote_${name}_ret`) ?? nothing)
+  const all = Object.keys(procedures) as ProcedureName[]
+
+  it.each(all.filter((name) => programOf(name) === Program.REMOTE))(
+    '%s has the number, arguments and result of the original',
+    (name) => {
+      const { number, args, ret } = procedures[name]
+      expect(remote.constants.get(`REMOTE_PROC_${name.toUpperCase()}`)).toBe(number)
+      expect(args.shape).toEqual(remote.shape(`remote_${name}_args`) ?? nothing)
+      expect(ret.shape).toEqual(remote.shape(`remote_${name}_ret`) ?? nothing)
+    },
+  )
+
+  it.each(all.filter((name) => programOf(name) === Program.QEMU))('%s is that of qemu_protocol.x', (name) => {
+    const { number, args, ret } = procedures[name]
+    expect(qemu.constants.get(`QEMU_PROC_${name.toUpperCase().replace('QEMU_', '')}`)).toBe(number)
+    expect(args.shape).toEqual(qemu.shape(`${name}_args`) ?? nothing)
+    expect(ret.shape).toEqual(qemu.shape(`${name}_ret`) ?? nothing)
+    expect(qemu.constants.get('QEMU_PROGRAM')).toBe(Program.QEMU)
   })
 
   it.each(Object.entries(eventMessages))('%s has the number and fields of the original', (name, ours) => {

@@ -5,20 +5,28 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const cache = join(import.meta.dirname, '../../../../.cache/libvirt-source')
-const files = [
-  'src/remote/remote_protocol.x',
-  'src/rpc/virnetprotocol.x',
-  'src/rpc/virkeepaliveprotocol.x',
-  'include/libvirt/virterror.h',
-]
+const headers = 'include/libvirt/'
+const files = {
+  remote: 'src/remote/remote_protocol.x',
+  qemu: 'src/remote/qemu_protocol.x',
+  net: 'src/rpc/virnetprotocol.x',
+  keepalive: 'src/rpc/virkeepaliveprotocol.x',
+  errors: `${headers}virterror.h`,
+  domain: `${headers}libvirt-domain.h`,
+  snapshot: `${headers}libvirt-domain-snapshot.h`,
+  storage: `${headers}libvirt-storage.h`,
+  network: `${headers}libvirt-network.h`,
+  nodeDevice: `${headers}libvirt-nodedev.h`,
+  secret: `${headers}libvirt-secret.h`,
+  host: `${headers}libvirt-host.h`,
+  common: `${headers}libvirt-common.h.in`,
+} as const
 
 /** libvirt's own descriptions, from the source package of the libvirt that this Debian has. Fetched once. */
-export const libvirtSource = async (): Promise<Readonly<Record<'remote' | 'net' | 'keepalive' | 'errors', string>>> => {
-  if (!existsSync(cache)) await download()
-  const [remote = '', net = '', keepalive = '', errors = ''] = files.map((file) => {
-    return readFileSync(join(cache, file), 'utf8')
-  })
-  return { remote, net, keepalive, errors }
+export const libvirtSource = async (): Promise<Readonly<Record<keyof typeof files, string>>> => {
+  if (Object.values(files).some((file) => !existsSync(join(cache, file)))) await download()
+  const texts = Object.entries(files).map(([name, file]) => [name, readFileSync(join(cache, file), 'utf8')])
+  return Object.fromEntries(texts)
 }
 
 /** `apt-get source` with package lists of its own: the machine's are not touched. */
@@ -40,9 +48,10 @@ const download = async (): Promise<void> => {
     await run('apt-get', [...options, 'source', '--download-only', 'libvirt'], { cwd: folder })
     const archive = readdirSync(folder).find((name) => /^libvirt_.*\.orig\.tar\.\w+$/.test(name))
     if (archive === undefined) throw new Error('the source package of libvirt has no archive')
-    const wanted = files.map((file) => `*/${file}`)
+    const wanted = Object.values(files).map((file) => `*/${file}`)
     await run('tar', ['-xf', archive, '--strip-components=1', '--wildcards', ...wanted], { cwd: folder })
     for (const name of ['lists', 'sources', archive]) rmSync(join(folder, name), { recursive: true })
+    rmSync(cache, { recursive: true, force: true })
     renameSync(folder, cache)
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -7,9 +7,16 @@ export interface Description {
   shape(name: string): Shape | undefined
 }
 
-/** Limits that libvirt's files take from C headers: VIR_UUID_BUFLEN is public API; the others bound what we do not use. */
+/** What libvirt's files take from C headers: UUIDs and typed parameters are public API; the rest we do not use. */
 const fromHeaders: ReadonlyMap<string, number> = new Map([
   ['VIR_UUID_BUFLEN', 16],
+  ['VIR_TYPED_PARAM_INT', 1],
+  ['VIR_TYPED_PARAM_UINT', 2],
+  ['VIR_TYPED_PARAM_LLONG', 3],
+  ['VIR_TYPED_PARAM_ULLONG', 4],
+  ['VIR_TYPED_PARAM_DOUBLE', 5],
+  ['VIR_TYPED_PARAM_BOOLEAN', 6],
+  ['VIR_TYPED_PARAM_STRING', 7],
   ['VIR_SECURITY_MODEL_BUFLEN', 257],
   ['VIR_SECURITY_LABEL_BUFLEN', 4097],
   ['VIR_SECURITY_DOI_BUFLEN', 257],
@@ -25,11 +32,12 @@ const basic: Readonly<Record<string, Shape>> = {
   unsigned: { kind: 'uint' },
   hyper: { kind: 'hyper' },
   'unsigned hyper': { kind: 'uhyper' },
+  double: { kind: 'double' },
 }
 
 type Body = readonly (readonly [name: string, declaration: string])[]
 
-/** Reads constants, enumerations, structures and typedefs; unions, which we use none of, are left out. */
+/** Reads constants, enumerations, structures, unions and typedefs. */
 export const parseDescription = (source: string): Description => {
   const text = source.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^%.*$/gm, '')
   const constants = new Map(fromHeaders)
@@ -59,6 +67,14 @@ export const parseDescription = (source: string): Description => {
       declarations.map((declaration) => [nameOf(declaration), declaration]),
     )
   }
+  const unions = new Map<string, readonly (readonly [constant: string, declaration: string])[]>()
+  for (const [, name = '', body = ''] of text.matchAll(/\bunion\s+(\w+)\s+switch\s*\([^)]*\)\s*\{([^}]*)\}/g)) {
+    const cases = [...body.matchAll(/\bcase\s+(\w+)\s*:\s*([^;]*);/g)]
+    unions.set(
+      name,
+      cases.map(([, constant = '', declaration = '']) => [constant, declaration]),
+    )
+  }
   const typedefs = new Map<string, string>()
   for (const [, declaration = ''] of text.matchAll(/\btypedef\s+([^;]*);/g)) {
     typedefs.set(nameOf(declaration), declaration)
@@ -68,6 +84,10 @@ export const parseDescription = (source: string): Description => {
     const body = structs.get(name)
     if (body !== undefined) {
       return { kind: 'struct', fields: body.map(([field, declaration]) => [field, declared(declaration)] as const) }
+    }
+    const cases = unions.get(name)
+    if (cases !== undefined) {
+      return { kind: 'union', cases: cases.map(([constant, of]) => [value(constant), declared(of)] as const) }
     }
     const typedef = typedefs.get(name)
     if (typedef !== undefined) return declared(typedef)
@@ -82,6 +102,7 @@ export const parseDescription = (source: string): Description => {
     const [, type = '', star, , limit, length] = match
     if (type === 'string') return { kind: 'string', max: value(limit ?? '') }
     if (type === 'opaque' && length !== undefined) return { kind: 'opaque', length: value(length) }
+    if (type === 'opaque' && limit !== undefined) return { kind: 'bytes', max: value(limit) }
     const of = named(type)
     if (of === undefined) throw new Error(`unknown type: ${declaration}`)
     if (star === '*') return { kind: 'optional', of }
