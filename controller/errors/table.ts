@@ -132,6 +132,7 @@ export const errorTable = {
   ImageNotFound: entry('Waiting', 'Owner', 'The image does not exist yet.'),
   ImageFailed: entry('Waiting', 'Owner', 'The image cannot be used; its own conditions say why.'),
   ArchitectureMismatch: entry('Terminal', 'Owner', 'The image is for another architecture than the hypervisor has.'),
+  ModeMismatch: entry('Terminal', 'Owner', 'The image boots in a mode that the hypervisor does not have.'),
   InvalidConfiguration: entry('Terminal', 'Owner', 'The spec cannot be carried out; the message names the field.'),
   ChecksumMismatch: entry(
     'Terminal',

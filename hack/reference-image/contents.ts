@@ -27,7 +27,7 @@ export async function arrangeContents(files: string, work: string): Promise<Imag
   const initramfs = new Tree()
   for (const path of ['/dev', '/proc', '/sys', '/root']) initramfs.directory(path)
   initramfs.file('/bin/busybox', busybox, 0o755).overlay(join(here, 'initramfs'))
-  addModules(initramfs, '/modules', modules, ['virtio', 'scsi'], work)
+  addModules(initramfs, '/modules', modules, ['virtio', 'xen', 'scsi'], work)
 
   const root = new Tree()
   for (const path of [
@@ -48,6 +48,8 @@ export async function arrangeContents(files: string, work: string): Promise<Imag
   for (const applet of (await runOrFail(busybox, ['--list'])).trim().split('\n')) {
     if (applet !== 'busybox') root.link(`/bin/${applet}`, 'busybox')
   }
+  // Where the kernel calls them when Xen asks for a shutdown or a reboot.
+  for (const program of ['poweroff', 'reboot']) root.link(`/sbin/${program}`, '../bin/busybox')
   for (const program of programs) {
     root.file(program, join(files, program), 0o755)
     for (const [path, source] of await libraries(files, program)) root.file(path, source, 0o755)

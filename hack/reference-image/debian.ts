@@ -38,31 +38,36 @@ export async function imageContents(directory: string): Promise<DebianPackage[]>
     }
     if (then === lists) return contents
   }
-  const [meta] = await describe([kernelMetaPackage])
-  const kernel = /\b(linux-image-[^ ,]+)/.exec(meta?.depends ?? '')?.[1]
-  if (kernel === undefined) throw new Error(`apt's package lists have no ${kernelMetaPackage}: run apt-get update`)
-  const contents = (await describe([kernel, ...imagePackages])).map(({ name, version, sha256 }) => ({
-    name,
-    version,
-    sha256,
-  }))
+  const contents = [await kernelOf(kernelMetaPackage), ...(await describePackages(imagePackages))]
   writeFileSync(`${kept}.${process.pid}`, JSON.stringify({ lists, contents }))
   renameSync(`${kept}.${process.pid}`, kept)
   return contents
 }
 
-async function describe(names: readonly string[]): Promise<(DebianPackage & { readonly depends: string })[]> {
-  const stanzas = (await runOrFail('apt-cache', ['show', '--no-all-versions', ...names]))
-    .split('\n\n')
-    .map((stanza) => {
-      const field = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(stanza)?.[1] ?? ''
-      return { name: field('Package'), version: field('Version'), sha256: field('SHA256'), depends: field('Depends') }
-    })
+/** The kernel that a package such as linux-image-amd64 stands for. */
+export async function kernelOf(metaPackage: string): Promise<DebianPackage> {
+  const [meta] = await stanzas([metaPackage])
+  const name = /^Depends:.*\b(linux-image-[^ ,]+)/m.exec(meta ?? '')?.[1]
+  const [kernel] = name === undefined ? [] : await describePackages([name])
+  if (kernel === undefined) throw new Error(`apt's package lists have no ${metaPackage}: run apt-get update`)
+  return kernel
+}
+
+/** The packages in the version that apt would install, in the order of their names given. */
+export async function describePackages(names: readonly string[]): Promise<DebianPackage[]> {
+  const described = (await stanzas(names)).map((stanza) => {
+    const field = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(stanza)?.[1] ?? ''
+    return { name: field('Package'), version: field('Version'), sha256: field('SHA256') }
+  })
   return names.map((name) => {
-    const found = stanzas.find((stanza) => stanza.name === name && stanza.sha256 !== '')
+    const found = described.find((item) => item.name === name && item.sha256 !== '')
     if (found === undefined) throw new Error(`apt's package lists have no ${name}: run apt-get update`)
     return found
   })
+}
+
+async function stanzas(names: readonly string[]): Promise<string[]> {
+  return (await runOrFail('apt-cache', ['show', '--no-all-versions', ...names])).split('\n\n')
 }
 
 /** Changes with every update of apt's lists, and with our own. */

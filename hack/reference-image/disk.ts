@@ -1,6 +1,7 @@
 import {
   closeSync,
   copyFileSync,
+  mkdirSync,
   openSync,
   readFileSync,
   truncateSync,
@@ -8,7 +9,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { runOrFail } from '../hypervisor/process.ts'
 import type { ImageContents } from './contents.ts'
@@ -24,9 +25,20 @@ const rootUuid = '62657274-6872-4566-8572-656e63650001'
 const fatVolumeId = 'bef00001'
 const diskSignature = 0xbef00002
 
+/** What boots the kernel: syslinux from the BIOS, and pygrub, which reads GRUB's file, for a PV guest of Xen. */
+export interface BootConfigurations {
+  readonly syslinux: string
+  readonly grub: string
+}
+
 /** Puts the parts together as a bootable qcow2 disk at `path`: an MBR, syslinux on FAT, a root on ext4. */
-export async function writeDisk(contents: ImageContents, syslinuxConfiguration: string, work: string, path: string) {
-  const boot = await writeBootPartition(contents, syslinuxConfiguration, work)
+export async function writeDisk(
+  contents: ImageContents,
+  configurations: BootConfigurations,
+  work: string,
+  path: string,
+) {
+  const boot = await writeBootPartition(contents, configurations, work)
   const root = join(work, 'root.ext4')
   await writeExt4(contents.root, root, {
     label: 'reference',
@@ -47,20 +59,24 @@ export async function writeDisk(contents: ImageContents, syslinuxConfiguration: 
 
 async function writeBootPartition(
   { kernel, initramfs }: ImageContents,
-  syslinuxConfiguration: string,
+  configurations: BootConfigurations,
   work: string,
 ): Promise<string> {
   const image = join(work, 'boot.fat')
   const files = [join(work, 'vmlinuz'), join(work, 'initrd.img'), join(work, 'syslinux.cfg')] as const
+  const directory = join(work, 'boot')
+  const grub = join(directory, 'grub', 'grub.cfg')
+  mkdirSync(dirname(grub), { recursive: true })
   copyFileSync(kernel, files[0])
   writeFileSync(files[1], gzipSync(cpioArchive(initramfs), { level: 9 }))
-  copyFileSync(syslinuxConfiguration, files[2])
-  for (const file of files) utimesSync(file, sourceDateEpoch, sourceDateEpoch)
+  copyFileSync(configurations.syslinux, files[2])
+  copyFileSync(configurations.grub, grub)
+  for (const file of [...files, grub, dirname(grub), directory]) utimesSync(file, sourceDateEpoch, sourceDateEpoch)
 
   const env = { SOURCE_DATE_EPOCH: String(sourceDateEpoch), TZ: 'UTC', MTOOLS_SKIP_CHECK: '1' }
   const size = String(bootMebibytes * 1024)
   await runOrFail('/sbin/mkfs.vfat', ['--invariant', '-i', fatVolumeId, '-n', 'REFBOOT', '-C', image, size], { env })
-  await runOrFail('mcopy', ['-m', '-i', image, ...files, '::'], { env })
+  await runOrFail('mcopy', ['-s', '-m', '-i', image, ...files, directory, '::'], { env })
   await runOrFail('syslinux', ['--install', image], { env })
   return image
 }

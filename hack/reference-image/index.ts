@@ -87,7 +87,7 @@ async function build(
     const result = join(work, 'result')
     mkdirSync(result)
     const path = join(result, 'reference.qcow2')
-    await writeDisk(arranged, join(here, 'syslinux.cfg'), work, path)
+    await writeDisk(arranged, { syslinux: join(here, 'syslinux.cfg'), grub: join(here, 'grub.cfg') }, work, path)
 
     const content = readFileSync(path)
     const { 'virtual-size': virtualSize } = JSON.parse(await runOrFail('qemu-img', ['info', '--output=json', path]))

@@ -4,8 +4,9 @@ import { basename, join } from 'node:path'
 /** The drivers of the guest by the moment at which they are loaded. */
 export const moduleGroups = {
   virtio: ['virtio_pci', 'virtio_blk'],
+  xen: ['xen-blkfront'],
   scsi: ['virtio_scsi', 'sd_mod', 'sr_mod', 'ata_generic', 'ata_piix'],
-  net: ['virtio_net'],
+  net: ['virtio_net', 'xen-netfront'],
   seed: ['isofs', 'vfat', 'nls_ascii', 'nls_cp437', 'nls_iso8859-1', 'nls_utf8'],
   devices: ['button', 'evdev', 'virtio_console', 'virtio-rng', 'virtio_balloon'],
 } as const

@@ -1,6 +1,6 @@
 import { Connection, type ConnectionOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import { parseXml, textOf } from './xml.ts'
+import { readHostID } from './host-id.ts'
 
 /**
  * What a connection is for. A daemon works on a few calls of one connection at a time and reads no others meanwhile,
@@ -49,7 +49,7 @@ export class Connections {
   async #openOther(): Promise<Connection> {
     const connection = await Connection.open(this.#uri, this.#options)
     try {
-      const [expected, found] = await Promise.all([hostID(this.main), hostID(connection)])
+      const [expected, found] = await Promise.all([readHostID(this.main), readHostID(connection)])
       if (found === expected) return connection
       throw new BerthError('DifferentHost', `The address answers with host ${found} instead of ${expected}.`)
     } catch (error) {
@@ -67,8 +67,4 @@ export class Connections {
       ...others.map((other) => (other.status === 'fulfilled' ? other.value.close() : undefined)),
     ])
   }
-}
-
-async function hostID(connection: Connection): Promise<string> {
-  return textOf(parseXml(await connection.getCapabilities()), 'host', 'uuid')
 }

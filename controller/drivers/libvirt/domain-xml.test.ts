@@ -3,13 +3,13 @@ import fc from 'fast-check'
 import type { InterfaceSpec } from '../../hypervisor/port.ts'
 import {
   type DomainDefinition,
-  diskTarget,
   findMovedDisk,
   formatDomain,
   parkDomain,
   parkedNetwork,
   readDomain,
 } from './domain-xml.ts'
+import { diskTarget } from './hardware.ts'
 import { tagNamespace } from './tag.ts'
 
 const text = fc
@@ -32,7 +32,20 @@ const interfaces: fc.Arbitrary<readonly InterfaceSpec[]> = fc.uniqueArray(
   { maxLength: 4, selector: (one) => one.macAddress },
 )
 
-const definition: fc.Arbitrary<DomainDefinition> = fc.record({
+const hardware: fc.Arbitrary<Pick<DomainDefinition, 'machineType' | 'virtualisation' | 'mode'>> = fc.oneof(
+  fc.record({
+    machineType: fc.constantFrom('pc', 'q35'),
+    virtualisation: fc.constantFrom('KVM', 'QEMU'),
+    mode: fc.constant('HVM'),
+  }),
+  fc.record({
+    machineType: fc.constantFrom('xenfv', 'xenpv', 'xenpvh'),
+    virtualisation: fc.constant('Xen'),
+    mode: fc.constantFrom('HVM', 'PV', 'PVH'),
+  }),
+)
+
+const common: fc.Arbitrary<Omit<DomainDefinition, 'machineType' | 'virtualisation' | 'mode'>> = fc.record({
   id: uuid,
   name: fc.stringMatching(/^[a-z0-9-]{1,20}_[a-z0-9-]{1,20}$/),
   tag: fc.record({
@@ -48,8 +61,6 @@ const definition: fc.Arbitrary<DomainDefinition> = fc.record({
   cpus: fc.integer({ min: 1, max: 255 }),
   memory: fc.integer({ min: 1, max: 2 ** 32 }).map((kibibytes) => kibibytes * 1024),
   architecture: fc.constant('x86_64'),
-  machineType: fc.constantFrom('pc', 'q35'),
-  accelerator: fc.constantFrom('KVM', 'QEMU'),
   disks: fc.uniqueArray(fc.record({ name: diskName, pool: text, volume: text, path: text }), {
     maxLength: 30,
     selector: (disk) => disk.name,
@@ -57,6 +68,10 @@ const definition: fc.Arbitrary<DomainDefinition> = fc.record({
   seed: fc.record({ pool: text, volume: text, path: text }),
   interfaces,
 })
+
+const definition: fc.Arbitrary<DomainDefinition> = fc
+  .tuple(common, hardware)
+  .map(([given, chosen]) => ({ ...given, ...chosen }))
 
 const example: DomainDefinition = {
   id: '4d1b2c4e-0000-4000-8000-00000000000a',
@@ -75,7 +90,8 @@ const example: DomainDefinition = {
   memory: 2 ** 30,
   architecture: 'x86_64',
   machineType: 'pc',
-  accelerator: 'QEMU',
+  virtualisation: 'QEMU',
+  mode: 'HVM',
   disks: [{ name: 'root', pool: 'default', volume: 'v', path: '/pool/v' }],
   seed: { pool: 'default', volume: 's', path: '/pool/s' },
   interfaces: [{ name: 'main', macAddress: '52:54:00:00:00:01', attachment: { bridge: 'br0' } }],
@@ -105,9 +121,10 @@ describe('domain XML', () => {
     expect(xml).toContain('<on_crash>destroy</on_crash>')
   })
 
-  test('the accelerator is what was asked for', () => {
+  test('the domain is of the type that was asked for', () => {
     expect(formatDomain(example)).toContain('<domain type="qemu">')
-    expect(formatDomain({ ...example, accelerator: 'KVM' })).toContain('<domain type="kvm">')
+    expect(formatDomain({ ...example, virtualisation: 'KVM' })).toContain('<domain type="kvm">')
+    expect(formatDomain({ ...example, virtualisation: 'Xen' })).toContain('<domain type="xen">')
   })
 
   test('memory that is no whole number of KiB is never less than asked for', () => {
@@ -115,12 +132,54 @@ describe('domain XML', () => {
   })
 
   test('disks beyond the 26th have names of two letters', () => {
-    expect([0, 25, 26, 27, 701, 702].map(diskTarget)).toEqual(['vda', 'vdz', 'vdaa', 'vdab', 'vdzz', 'vdaaa'])
+    const targets = [0, 25, 26, 27, 701, 702].map((index) => diskTarget('KVM', index))
+    expect(targets).toEqual(['vda', 'vdz', 'vdaa', 'vdab', 'vdzz', 'vdaaa'])
+  })
+
+  test('what is read of PV is PV, by the name that is written and the one that libvirt gives back', () => {
+    const xml = formatDomain({ ...example, virtualisation: 'Xen', mode: 'PV', machineType: 'xenpv' })
+    expect(readDomain(xml).mode).toBe('PV')
+    expect(readDomain(xml.replace('>linux</type>', '>xen</type>')).mode).toBe('PV')
   })
 
   test('what is no domain is not read as one', () => {
     expect(() => readDomain('<network/>')).toThrow(SyntaxError)
     expect(() => readDomain('')).toThrow(SyntaxError)
+  })
+})
+
+describe('guests of Xen', () => {
+  const five = ['root', 'a', 'b', 'c', 'd'].map((name) => ({ name, pool: 'p', volume: name, path: `/p/${name}` }))
+  const xen = (mode: DomainDefinition['mode']) =>
+    formatDomain({ ...example, virtualisation: 'Xen', mode, machineType: `xen${mode}`, disks: five })
+  const targets = (xml: string) =>
+    [...xml.matchAll(/<target dev="(\w+)" bus="(\w+)"/g)].map(([, dev, bus]) => `${bus}:${dev}`)
+
+  test.each(['HVM', 'PV', 'PVH'] as const)('in mode %s no two disks are the same device', (mode) => {
+    const seed = mode === 'HVM' ? 'ide:hdd' : 'xen:xvdd'
+    expect(targets(xen(mode))).toEqual(['xen:xvda', 'xen:xvdb', 'xen:xvdc', 'xen:xvde', 'xen:xvdf', seed])
+  })
+
+  test('HVM has its seed as CD-ROM, as libxl refuses emulated disks that are read-only', () => {
+    const [, cdrom] = /device="cdrom">(.*?)<\/disk>/s.exec(xen('HVM')) ?? []
+    expect(cdrom).toContain('file="/pool/s"')
+    for (const [disk] of xen('HVM').matchAll(/<disk[^>]* device="disk">.*?<\/disk>/gs)) {
+      expect(disk).not.toContain('<readonly/>')
+    }
+  })
+
+  test('PVH names its boot loader: libxl has one by itself for PV alone', () => {
+    expect(xen('PVH')).toContain('<bootloader>pygrub</bootloader>')
+    expect(xen('HVM')).not.toContain('bootloader')
+  })
+
+  test('have nothing of virtio, parked or not: libxl would refuse it', () => {
+    for (const mode of ['HVM', 'PV', 'PVH'] as const) expect(parkDomain(xen(mode))).not.toContain('virtio')
+  })
+
+  test('whose disk someone moved are found out without a serial number too', () => {
+    const moved = xen('PV').replace('file="/p/c"', 'file="/p/c.copy"').replace('<serial>c</serial>', '')
+    expect(findMovedDisk(moved, five)).toEqual({ disk: five[3], path: '/p/c.copy' })
   })
 })
 

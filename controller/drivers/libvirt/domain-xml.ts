@@ -1,5 +1,7 @@
-import { BerthError } from '../../errors/index.ts'
-import type { DiskSpec, InterfaceSpec, NetworkAttachment, Tag } from '../../hypervisor/port.ts'
+import type { BootMode, DiskSpec, InterfaceSpec, Tag } from '../../hypervisor/port.ts'
+import { diskTarget } from './hardware.ts'
+import { qemuHardware } from './hardware-qemu.ts'
+import { xenHardware } from './hardware-xen.ts'
 import { findTagElement, readTag, type TagReading, tagElement } from './tag.ts'
 import { type Element, element, find, findAll, formatXml, parseXml, sizeOf, textOf } from './xml.ts'
 
@@ -7,6 +9,9 @@ import { type Element, element, find, findAll, formatXml, parseXml, sizeOf, text
 export interface PlacedDisk extends DiskSpec {
   readonly path: string
 }
+
+/** What runs the machine; with QEMU, whether the CPU is KVM's or emulated. */
+export type Virtualisation = 'KVM' | 'QEMU' | 'Xen'
 
 /** What a domain's XML is made of: a MachineSpec, and what the host said about it. */
 export interface DomainDefinition {
@@ -19,7 +24,8 @@ export interface DomainDefinition {
   readonly memory: number
   readonly architecture: string
   readonly machineType: string
-  readonly accelerator: 'KVM' | 'QEMU'
+  readonly virtualisation: Virtualisation
+  readonly mode: BootMode
   /** qcow2, each; the first is the one to boot from. */
   readonly disks: readonly PlacedDisk[]
   readonly seed: Omit<PlacedDisk, 'name'>
@@ -27,9 +33,10 @@ export interface DomainDefinition {
 }
 
 /** A domain as its XML tells. What is optional is not there in domains that are not ours. */
-export interface DomainReading extends Omit<DomainDefinition, 'tag' | 'seed' | 'accelerator'> {
+export interface DomainReading extends Omit<DomainDefinition, 'tag' | 'seed' | 'virtualisation' | 'mode'> {
   readonly reading: TagReading
-  readonly accelerator?: 'KVM' | 'QEMU'
+  readonly virtualisation?: Virtualisation
+  readonly mode?: BootMode
   readonly seed?: DomainDefinition['seed']
   readonly parked: boolean
   /** Sources of all its disks, ours or not. */
@@ -42,18 +49,19 @@ export interface DomainReading extends Omit<DomainDefinition, 'tag' | 'seed' | '
  */
 export const parkedNetwork = 'berth-parked'
 
-/** virtio disks show at most 20 bytes of a serial number. */
-const seedDiskName = 'seed'
+/** The serial number of the seed; those of disks are their names. */
+const seedSerial = 'seed'
 
-const domainTypes = { KVM: 'kvm', QEMU: 'qemu' } as const
+const domainTypes = { KVM: 'kvm', QEMU: 'qemu', Xen: 'xen' } as const
+
+/** libvirt's words for the modes. It accepts `xen` for PV, and gives it back as `linux`. */
+const osTypes = { HVM: 'hvm', PV: 'linux', PVH: 'xenpvh' } as const
 
 /**
  * XML of a domain. Equal definitions give equal XML. Throws RangeError for text that XML cannot hold.
  *
- * Disks, seed and interfaces are virtio: what every guest since 2010 has drivers for, and what cloud kernels without
- * AHCI find. The seed is a read-only virtio disk, as NoCloud is found by its label on any block device. Disks are given
- * by path rather than by pool and volume, because AppArmor's helper cannot resolve pools and would deny the access;
- * pool and volume are kept in the metadata.
+ * Disks are given by path rather than by pool and volume, because AppArmor's helper cannot resolve pools and would deny
+ * the access; pool and volume are kept in the metadata.
  */
 export function formatDomain(domain: DomainDefinition): string {
   const details = [
@@ -61,88 +69,26 @@ export function formatDomain(domain: DomainDefinition): string {
     element('seed', { pool: domain.seed.pool, volume: domain.seed.volume }),
     ...domain.interfaces.map(({ name, macAddress }) => element('interface', { name, macAddress })),
   ]
+  const { boot, platform, devices } = (domain.virtualisation === 'Xen' ? xenHardware : qemuHardware)({
+    ...domain,
+    seed: { ...domain.seed, name: seedSerial },
+  })
+  const type = { arch: domain.architecture, machine: domain.machineType }
   return formatXml(
-    element('domain', { type: domainTypes[domain.accelerator] }, [
+    element('domain', { type: domainTypes[domain.virtualisation] }, [
       element('name', {}, domain.name),
       element('uuid', {}, domain.id),
       element('metadata', {}, [tagElement(domain.tag, details)]),
       element('memory', { unit: 'KiB' }, Math.ceil(domain.memory / 1024)),
       element('vcpu', { placement: 'static' }, domain.cpus),
-      element('os', {}, [element('type', { arch: domain.architecture, machine: domain.machineType }, 'hvm')]),
-      element('features', {}, [element('acpi'), element('apic')]),
-      processor(domain.accelerator),
-      clock(domain.accelerator),
+      element('os', {}, [element('type', type, osTypes[domain.mode]), ...boot]),
+      ...platform,
       element('on_poweroff', {}, 'destroy'),
       element('on_reboot', {}, 'restart'),
       element('on_crash', {}, 'destroy'),
-      element('devices', {}, devices(domain)),
+      element('devices', {}, devices),
     ]),
   )
-}
-
-function processor(accelerator: 'KVM' | 'QEMU'): Element {
-  // TCG's own default is a CPU of 2003, which distributions built for x86-64-v2 refuse to run on.
-  if (accelerator === 'QEMU') return element('cpu', { mode: 'maximum' })
-  return element('cpu', { mode: 'host-passthrough', check: 'none', migratable: 'on' })
-}
-
-function clock(accelerator: 'KVM' | 'QEMU'): Element {
-  if (accelerator === 'QEMU') return element('clock', { offset: 'utc' })
-  // Lost ticks are caught up with, and guests use kvm-clock instead of the costly HPET.
-  return element('clock', { offset: 'utc' }, [
-    element('timer', { name: 'rtc', tickpolicy: 'catchup' }),
-    element('timer', { name: 'pit', tickpolicy: 'delay' }),
-    element('timer', { name: 'hpet', present: 'no' }),
-  ])
-}
-
-function devices(domain: DomainDefinition): Element[] {
-  return [
-    ...domain.disks.map((disk, index) =>
-      virtioDisk(disk, index, 'qcow2', index === 0 ? element('boot', { order: 1 }) : undefined),
-    ),
-    virtioDisk({ ...domain.seed, name: seedDiskName }, domain.disks.length, 'raw', element('readonly')),
-    ...domain.interfaces.map(virtioInterface),
-    element('controller', { type: 'usb', model: 'none' }),
-    element('serial', { type: 'pty' }, [element('target', { port: 0 })]),
-    element('channel', { type: 'unix' }, [element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })]),
-    element('memballoon', { model: 'virtio' }),
-    element('rng', { model: 'virtio' }, [element('backend', { model: 'random' }, '/dev/urandom')]),
-  ]
-}
-
-function virtioDisk(disk: PlacedDisk, index: number, type: 'qcow2' | 'raw', extra: Element | undefined): Element {
-  return element('disk', { type: 'file', device: 'disk' }, [
-    element('driver', { name: 'qemu', type, discard: type === 'qcow2' ? 'unmap' : undefined }),
-    element('source', { file: disk.path }),
-    element('target', { dev: diskTarget(index), bus: 'virtio' }),
-    element('serial', {}, disk.name),
-    extra,
-  ])
-}
-
-function interfaceSource(attachment: NetworkAttachment): [string, Record<string, string>] {
-  if ('bridge' in attachment) return ['bridge', { bridge: attachment.bridge }]
-  if ('libvirtNetwork' in attachment) return ['network', { network: attachment.libvirtNetwork }]
-  throw new BerthError('InvalidConfiguration', `Network ${attachment.xapiNetwork} of XAPI is not for libvirt.`)
-}
-
-/** `vda` … `vdz`, `vdaa` … */
-export function diskTarget(index: number): string {
-  const letters = (number: number): string =>
-    (number < 26 ? '' : letters(Math.floor(number / 26) - 1)) + String.fromCharCode(97 + (number % 26))
-  return `vd${letters(index)}`
-}
-
-function virtioInterface({ macAddress, attachment }: InterfaceSpec): Element {
-  const [type, source] = interfaceSource(attachment)
-  return element('interface', { type }, [
-    element('mac', { address: macAddress }),
-    element('source', source),
-    element('model', { type: 'virtio' }),
-    // Without a boot ROM: hosts need no iPXE files, and the firmware does not wait for a network.
-    element('rom', { enabled: 'no' }),
-  ])
 }
 
 /**
@@ -152,12 +98,14 @@ function virtioInterface({ macAddress, attachment }: InterfaceSpec): Element {
 export function parkDomain(xml: string): string {
   const end = xml.lastIndexOf('</devices>')
   if (end === -1) throw new SyntaxError('the domain has no devices')
+  // Xen has no virtio, and would refuse the model before it looks for the network.
+  const isXen = parseXml(xml).attributes['type'] === domainTypes.Xen
+  const model = isXen ? [] : [element('model', { type: 'virtio' }), element('rom', { enabled: 'no' })]
   const parked = `${xml.slice(0, end)}${formatXml(
     element('interface', { type: 'network' }, [
       element('mac', { address: '52:54:00:00:00:00' }),
       element('source', { network: parkedNetwork }),
-      element('model', { type: 'virtio' }),
-      element('rom', { enabled: 'no' }),
+      ...model,
     ]),
   )}${xml.slice(end)}`
   // Guards the fence itself: what was inserted has to be read as a device.
@@ -175,9 +123,11 @@ export function readDomain(xml: string): DomainReading {
   const interfaces = findAll(devices, 'interface')
   const paths = disks.flatMap((disk) => sourcePath(disk) ?? [])
   const type = find(root, 'os', 'type')
-  const accelerator = (['KVM', 'QEMU'] as const).find((key) => domainTypes[key] === root.attributes['type'])
+  const virtualisation = (['KVM', 'QEMU', 'Xen'] as const).find((key) => domainTypes[key] === root.attributes['type'])
+  const osType = textOf(type)
+  const mode = osType === 'xen' ? 'PV' : (['HVM', 'PV', 'PVH'] as const).find((key) => osTypes[key] === osType)
   const seed = find(own, 'seed')
-  const seedDisk = disks.find((disk) => textOf(disk, 'serial') === seedDiskName)
+  const seedDisk = disks.find((disk) => textOf(disk, 'serial') === seedSerial)
   const vcpu = find(root, 'vcpu')
   return {
     id: textOf(root, 'uuid'),
@@ -187,7 +137,8 @@ export function readDomain(xml: string): DomainReading {
     memory: sizeOf(find(root, 'memory'), 'KiB'),
     architecture: type?.attributes['arch'] ?? '',
     machineType: type?.attributes['machine'] ?? '',
-    ...(accelerator === undefined ? {} : { accelerator }),
+    ...(virtualisation === undefined ? {} : { virtualisation }),
+    ...(mode === undefined ? {} : { mode }),
     disks: findAll(own, 'disk').map(({ attributes }) => ({
       name: attributes['name'] ?? '',
       pool: attributes['pool'] ?? '',
@@ -217,7 +168,9 @@ export function findMovedDisk(
   xml: string,
   disks: readonly PlacedDisk[],
 ): { readonly disk: PlacedDisk; readonly path: string } | undefined {
-  const devices = findAll(find(parseXml(xml), 'devices'), 'disk')
+  const root = parseXml(xml)
+  const devices = findAll(find(root, 'devices'), 'disk')
+  const virtualisation = root.attributes['type'] === domainTypes.Xen ? 'Xen' : 'QEMU'
   return disks
     .map((disk, index) => {
       // By its target where someone took the serial number away.
@@ -225,7 +178,8 @@ export function findMovedDisk(
         devices.find((candidate) => textOf(candidate, 'serial') === disk.name) ??
         devices.find(
           (candidate) =>
-            textOf(candidate, 'serial') === '' && find(candidate, 'target')?.attributes['dev'] === diskTarget(index),
+            textOf(candidate, 'serial') === '' &&
+            find(candidate, 'target')?.attributes['dev'] === diskTarget(virtualisation, index),
         )
       return { disk, path: device === undefined ? disk.path : pathOf(device) }
     })

@@ -25,6 +25,9 @@ export interface OwnDomain extends DefinedDomain {
   readonly tag: Tag
 }
 
+/** What libvirt gives as the id of a domain that is off. */
+const notRunning = -1
+
 /** The domain of that id, ours or not; undefined when there is none. */
 export async function findDomain(
   connection: Connection,
@@ -77,10 +80,14 @@ export async function ifDefined<T>(call: () => Promise<T>): Promise<T | undefine
   }
 }
 
-/** A saved memory state counts as suspended: the next start goes on from it. */
-export function powerState(state: number, hasManagedSave: boolean): PowerState {
+/**
+ * A saved memory state counts as suspended: the next start goes on from it. libxl says that a guest is off before it
+ * has given back its memory and its disks; until then, while the domain has an id among those that run, it is not.
+ */
+export function powerState({ id }: Pick<Domain, 'id'>, state: number, hasManagedSave: boolean): PowerState {
   switch (state) {
     case DomainState.SHUTOFF:
+      if (id !== notRunning) return 'Running'
       return hasManagedSave ? 'Suspended' : 'Stopped'
     // Asleep by its own wish, or crashed and kept for a look: there is a process still, but no CPU runs.
     case DomainState.PAUSED:

@@ -6,7 +6,7 @@ import { mapError } from './errors.ts'
 import { readHost } from './host.ts'
 import { LibvirtSession } from './session.ts'
 
-/** Machines on a libvirt daemon with QEMU. URIs are those of node-libvirt's `Connection.open`. */
+/** Machines on a libvirt daemon with QEMU or Xen (libxl). URIs are those of node-libvirt's `Connection.open`. */
 export const libvirtDriver: Driver<LibvirtTarget> = {
   name: 'libvirt',
   async connect(target: LibvirtTarget, options: CallOptions = {}): Promise<Session> {

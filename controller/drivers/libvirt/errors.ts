@@ -19,7 +19,7 @@ export function isLibvirtError(error: unknown, ...codes: readonly (keyof typeof 
 // Without a code of their own, libvirt says these only in words: qemu-img's and the kernel's come through as they are.
 const fullWords = /no space left on device|disk quota exceeded|not enough (free )?space/i
 const busyWords =
-  /asynchronous jobs running|still in use|still being allocated|being (removed|started|migrated)|state change lock|another .* job|device or resource busy/i
+  /asynchronous jobs running|is already active|still in use|still being allocated|being (removed|started|migrated)|state change lock|another .* job|device or resource busy/i
 
 /** What libvirt, or the way to it, said, as an error of the table. libvirt's own words stay in the message. */
 export function mapError(error: unknown, effect: Effect): BerthError {

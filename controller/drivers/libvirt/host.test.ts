@@ -12,9 +12,8 @@ describe('what a host can do', () => {
   test('only architectures that the driver writes machines for', () => {
     const xml = capabilities(guest('x86_64', ['pc', 'q35'], ['qemu']), guest('s390x', ['virt'], ['qemu']))
     const read = readCapabilities(xml)
-    expect(read.id).toBe('7d1b2c4e-0000-4000-8000-000000000001')
     expect(read.capabilities.architectures).toEqual(['x86_64'])
-    expect(read.machineTypes).toEqual({ x86_64: 'pc' })
+    expect(read.guests).toMatchObject([{ architecture: 'x86_64', machineType: 'pc', mode: 'HVM' }])
   })
 
   test('KVM only where libvirt lists it, and first', () => {
@@ -22,11 +21,11 @@ describe('what a host can do', () => {
       readCapabilities(capabilities(guest('x86_64', ['pc'], types))).capabilities.accelerators
     expect(accelerators('qemu', 'kvm')).toEqual(['KVM', 'QEMU'])
     expect(accelerators('qemu')).toEqual(['QEMU'])
-    expect(accelerators('xen')).toEqual([])
+    expect(accelerators('vz')).toEqual([])
   })
 
   test('a host without i440fx (RHEL 10) gets q35; one with neither offers nothing', () => {
-    expect(readCapabilities(capabilities(guest('x86_64', ['q35'], ['kvm']))).machineTypes).toEqual({ x86_64: 'q35' })
+    expect(readCapabilities(capabilities(guest('x86_64', ['q35'], ['kvm']))).guests[0]?.machineType).toBe('q35')
     expect(readCapabilities(capabilities(guest('x86_64', ['microvm'], ['kvm']))).capabilities).toMatchObject({
       architectures: [],
       accelerators: [],
@@ -38,6 +37,23 @@ describe('what a host can do', () => {
     expect(readCapabilities(capabilities(guest('x86_64', ['pc'], ['lxc'], 'exe'))).capabilities.architectures).toEqual(
       [],
     )
+  })
+
+  test('Xen: each mode that the host has, HVM first, and neither KVM nor a guest agent', () => {
+    const pv = guest('x86_64', ['xenpv'], ['xen'], 'xen')
+    const hvm = ['i686', 'x86_64'].map((arch) => guest(arch, ['xenfv'], ['xen']))
+    const pvh = guest('x86_64', ['xenpvh'], ['xen'], 'xenpvh')
+    const all = readCapabilities(capabilities(pv, ...hvm, pvh))
+    expect(all.capabilities).toMatchObject({
+      architectures: ['x86_64'],
+      accelerators: [],
+      modes: ['HVM', 'PV', 'PVH'],
+      firmware: ['BIOS'],
+      features: ['LinkedClone'],
+    })
+    expect(all.guests.map(({ machineType }) => machineType)).toEqual(['xenfv', 'xenpv', 'xenpvh'])
+    // A CPU without virtualisation.
+    expect(readCapabilities(capabilities(pv)).capabilities).toMatchObject({ modes: ['PV'], firmware: [] })
   })
 
   test('versions as people write them', () => {

@@ -1,22 +1,62 @@
 import type { Connection, CallOptions as LibvirtCallOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import type { Capabilities, HostInformation } from '../../hypervisor/port.ts'
-import { type Element, find, findAll, parseXml, textOf } from './xml.ts'
+import type { BootMode, Capabilities, HostInformation } from '../../hypervisor/port.ts'
+import type { Virtualisation } from './domain-xml.ts'
+import { readHostID } from './host-id.ts'
+import { type Element, findAll, parseXml, textOf } from './xml.ts'
 
 /** libvirt 8.0 (January 2022): Ubuntu 22.04, Debian 12 and RHEL 8.6 have it or newer. */
 export const oldestVersion = 8_000_000
 
-/** Architectures that `formatDomain` writes XML for, each with machine types in order of preference. */
-const machineTypes: Readonly<Record<string, readonly string[]>> = {
-  // i440fx first: disks and interfaces can be added to it without ports set aside. Hosts without it have q35.
-  x86_64: ['pc', 'q35'],
+/**
+ * Guests that `formatDomain` writes XML for: by libvirt's OS type and architecture, the machine types in order of
+ * preference, and libvirt's domain types with what they mean.
+ */
+const known: readonly {
+  readonly osType: string
+  readonly mode: BootMode
+  readonly architecture: string
+  readonly machineTypes: readonly string[]
+  readonly virtualisations: Readonly<Record<string, Virtualisation>>
+}[] = [
+  {
+    osType: 'hvm',
+    mode: 'HVM',
+    architecture: 'x86_64',
+    // i440fx first: disks and interfaces can be added to it without ports set aside. Hosts without it have q35.
+    machineTypes: ['pc', 'q35', 'xenfv'],
+    virtualisations: { kvm: 'KVM', qemu: 'QEMU', xen: 'Xen' },
+  },
+  {
+    osType: 'xen',
+    mode: 'PV',
+    architecture: 'x86_64',
+    machineTypes: ['xenpv'],
+    virtualisations: { xen: 'Xen' },
+  },
+  {
+    osType: 'xenpvh',
+    mode: 'PVH',
+    architecture: 'x86_64',
+    machineTypes: ['xenpvh'],
+    virtualisations: { xen: 'Xen' },
+  },
+]
+
+/** One kind of guest that the host can run. */
+export interface GuestType {
+  readonly mode: BootMode
+  readonly architecture: string
+  readonly machineType: string
+  /** In no order. */
+  readonly virtualisations: readonly Virtualisation[]
 }
 
 /** What the driver needs to know of a host beyond the port's information. */
 export interface Host {
   readonly information: HostInformation
-  /** Machine type by architecture. */
-  readonly machineTypes: Readonly<Record<string, string>>
+  /** The mode that is best where none is asked for comes first. */
+  readonly guests: readonly GuestType[]
 }
 
 /** Version as libvirt numbers it, in words: 9 000 000 is 9.0.0. */
@@ -39,17 +79,17 @@ export async function readHost(connection: Connection, options: LibvirtCallOptio
     const versions = `${formatVersion(libvirt)}; Berth needs ${formatVersion(oldestVersion)} or newer`
     throw new BerthError('VersionUnsupported', `The host has libvirt ${versions}.`)
   }
-  const { id, ...guests } = readCapabilities(capabilitiesXML)
+  const { guests, capabilities } = readCapabilities(capabilitiesXML)
   return {
-    machineTypes: guests.machineTypes,
+    guests,
     information: {
-      id,
+      id: await readHostID(connection, options),
       hostName,
       version: `libvirt ${formatVersion(libvirt)}, ${type} ${formatVersion(hypervisor)}`,
       cpus: node.cpus,
       memory: node.memory * 1024,
       freeMemory,
-      capabilities: guests.capabilities,
+      capabilities,
     },
   }
 }
@@ -59,30 +99,33 @@ export async function readHost(connection: Connection, options: LibvirtCallOptio
  * has /dev/kvm and QEMU could open it. Whether a guest then runs cannot be known without running one (nested
  * virtualisation may fail later), which is why Hypervisor.spec.libvirt.domainType can say QEMU.
  */
-export function readCapabilities(
-  xml: string,
-): Pick<Host, 'machineTypes'> & { readonly id: string; readonly capabilities: Capabilities } {
-  const root = parseXml(xml)
-  const offered = findAll(root, 'guest')
-    .filter((guest) => textOf(guest, 'os_type') === 'hvm')
-    .flatMap((guest) => find(guest, 'arch') ?? [])
-    .flatMap((arch) => {
-      const name = arch.attributes['name'] ?? ''
-      const machine = machineTypes[name]?.find((wanted) => offers(arch, wanted))
-      return machine === undefined ? [] : [{ name, machine, domainTypes: domainTypesOf(arch) }]
-    })
-  const has = (domainType: string) => offered.some((arch) => arch.domainTypes.includes(domainType))
+export function readCapabilities(xml: string): Pick<Host, 'guests'> & { readonly capabilities: Capabilities } {
+  const offered = findAll(parseXml(xml), 'guest').flatMap((guest) =>
+    findAll(guest, 'arch').map((arch) => ({ osType: textOf(guest, 'os_type'), arch })),
+  )
+  const guests = known.flatMap((kind): GuestType[] =>
+    offered
+      .filter(({ osType, arch }) => osType === kind.osType && arch.attributes['name'] === kind.architecture)
+      .flatMap(({ arch }) => {
+        const machineType = kind.machineTypes.find((wanted) => offers(arch, wanted))
+        const virtualisations = domainTypesOf(arch).flatMap((type) => kind.virtualisations[type] ?? [])
+        if (machineType === undefined || virtualisations.length === 0) return []
+        return [{ mode: kind.mode, architecture: kind.architecture, machineType, virtualisations }]
+      }),
+  )
+  const has = (virtualisation: Virtualisation) =>
+    guests.some(({ virtualisations }) => virtualisations.includes(virtualisation))
+  const modes = [...new Set(guests.map(({ mode }) => mode))]
   return {
-    id: textOf(root, 'host', 'uuid'),
-    machineTypes: Object.fromEntries(offered.map(({ name, machine }) => [name, machine])),
+    guests,
     capabilities: {
-      architectures: offered.map(({ name }) => name),
+      architectures: [...new Set(guests.map(({ architecture }) => architecture))],
       // Fastest first: what is used where the machine does not say.
-      accelerators: [...(has('kvm') ? (['KVM'] as const) : []), ...(has('qemu') ? (['QEMU'] as const) : [])],
-      modes: has('kvm') || has('qemu') ? ['HVM'] : [],
-      firmware: offered.length > 0 ? ['BIOS'] : [],
+      accelerators: (['KVM', 'QEMU'] as const).filter(has),
+      modes,
+      firmware: modes.includes('HVM') ? ['BIOS'] : [],
       storageTypes: ['Directory'],
-      features: ['GuestAgent', 'LinkedClone'],
+      features: [...(has('KVM') || has('QEMU') ? ['GuestAgent'] : []), 'LinkedClone'],
     },
   }
 }

@@ -1,4 +1,4 @@
-import { type Connection, DomainUndefineFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
+import { type Connection, DomainState, DomainUndefineFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
 import type { MachineSpec, RootDisk } from '../../hypervisor/port.ts'
 import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
@@ -46,12 +46,7 @@ export async function define(
 ): Promise<void> {
   const { tag, seed } = machine
   requireOwnName(tag.instanceID, seed.volume)
-  const accelerator = machine.accelerator ?? host.information.capabilities.accelerators[0]
-  const machineType = host.machineTypes[machine.architecture]
-  if (machineType === undefined || accelerator === undefined) {
-    const offered = host.information.capabilities.architectures.join(', ') || 'none that Berth knows'
-    throw new BerthError('ArchitectureMismatch', `The hypervisor offers ${offered}, not ${machine.architecture}.`)
-  }
+  const hardware = chooseHardware(host, machine)
   const disks: readonly PlacedDisk[] = await Promise.all(
     machine.disks.map(async (disk) => ({ ...disk, path: await diskPath(connection, disk, options) })),
   )
@@ -67,14 +62,33 @@ export async function define(
     tag,
     cpus: machine.cpus,
     memory: machine.memory,
-    architecture: machine.architecture,
-    machineType,
-    accelerator,
+    ...hardware,
     disks,
     seed: { pool: seed.pool, volume: seed.volume, path: seedPath },
     interfaces: machine.interfaces,
   }
   await defineUnderFreeName(connection, machine.hostName, definition, options)
+}
+
+/** What the host is to run the machine with; refused where the host does not have what the machine asks for. */
+function chooseHardware(
+  { guests, information: { capabilities } }: Host,
+  { architecture, mode, accelerator }: MachineSpec,
+): Pick<DomainDefinition, 'architecture' | 'machineType' | 'mode' | 'virtualisation'> {
+  const ofArchitecture = guests.filter((guest) => guest.architecture === architecture)
+  if (ofArchitecture.length === 0) {
+    const offered = capabilities.architectures.join(', ') || 'none that Berth knows'
+    throw new BerthError('ArchitectureMismatch', `The hypervisor offers ${offered}, not ${architecture}.`)
+  }
+  const guest = ofArchitecture.find((candidate) => mode === undefined || candidate.mode === mode)
+  if (guest === undefined) {
+    throw new BerthError('ModeMismatch', `The hypervisor offers ${capabilities.modes.join(', ')}, not ${mode}.`)
+  }
+  const virtualisation = guest.virtualisations.includes('Xen') ? 'Xen' : (accelerator ?? capabilities.accelerators[0])
+  if (virtualisation === undefined || (accelerator !== undefined && accelerator !== virtualisation)) {
+    throw new BerthError('InvalidConfiguration', `The hypervisor has no ${accelerator}: leave out domainType.`)
+  }
+  return { architecture, machineType: guest.machineType, mode: guest.mode, virtualisation }
 }
 
 /**
@@ -148,7 +162,10 @@ async function diskPath(
 export async function start(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
   const own = await findOwnDomain(connection, instanceID, options)
   if (own === undefined) throw new BerthError('HypervisorRefused', `No machine of instance ${instanceID} is defined.`)
-  if (await own.domain.isActive(options)) return
+  if (await own.domain.isActive(options)) {
+    if ((await own.domain.getState(options)).state !== DomainState.SHUTOFF) return
+    throw new BerthError('HypervisorBusy', `Domain '${own.domain.name}' is off, but the host still tidies up after it.`)
+  }
   if (own.reading.parked && (await own.domain.hasManagedSave(options))) {
     throw new BerthError('HypervisorRefused', `Domain '${own.domain.name}' is parked; its saved state is not started.`)
   }
@@ -206,7 +223,9 @@ export async function undefine(connection: Connection, instanceID: string, optio
     throw new BerthError('HypervisorRefused', `Domain '${own.domain.name}' runs: it is not undefined before it is off.`)
   }
   const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM } = DomainUndefineFlags
-  const flags = MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM
+  // libxl keeps nothing else, and refuses flags that it does not know.
+  const isXen = own.reading.virtualisation === 'Xen'
+  const flags = isXen ? MANAGED_SAVE : MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM
   await ifDefined(() => own.domain.undefine(flags, options))
 }
 

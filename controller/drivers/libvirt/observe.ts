@@ -42,7 +42,7 @@ export async function observeMachine(
   )
   if (live === undefined) return {}
   const [{ state, reason }, info, persistent, hasManagedSave] = live
-  const power = powerState(state, hasManagedSave)
+  const power = powerState(domain, state, hasManagedSave)
   return {
     machine: {
       tag,
@@ -53,9 +53,21 @@ export async function observeMachine(
       parked: isParked(reading, persistent, hasManagedSave),
       transient: !persistent,
       cpus: info.cpus,
-      memory: info.maxMemory * 1024,
+      memory: await memoryOf(domain, reading, info.maxMemory * 1024, options),
     },
   }
+}
+
+/** libxl counts its own needs into what a running guest has at most: there, the definition that runs is asked. */
+async function memoryOf(
+  domain: Domain,
+  { virtualisation }: DomainReading,
+  told: number,
+  options: LibvirtCallOptions,
+): Promise<number> {
+  if (virtualisation !== 'Xen') return told
+  const live = await ifDefined(() => domain.getXML(0, options))
+  return live === undefined ? told : readDomain(live).memory
 }
 
 /**
@@ -88,7 +100,7 @@ export async function listMachines(connection: Connection, options: LibvirtCallO
     domains.map(async (domain) => {
       const reading = await readDefinition(domain, options)
       if (reading === undefined) return []
-      const power = powerState(state, saved.has(domain.uuid))
+      const power = powerState(domain, state, saved.has(domain.uuid))
       return [entryOf(domain, reading, power, persistent.has(domain.uuid), saved.has(domain.uuid))]
     }),
   )
@@ -138,7 +150,8 @@ export async function observeInterfaces(
   const own = await findOwnDomain(connection, instanceID, options)
   if (own === undefined || (await ifDefined(() => own.domain.isActive(options))) !== true) return []
   const [agent, leases, arp] = await Promise.all([
-    fromAgent(own.domain.uuid),
+    // No guest of Xen has a channel for one.
+    own.reading.virtualisation === 'Xen' ? [] : fromAgent(own.domain.uuid),
     addressesFrom(own.domain, InterfaceAddressesSource.LEASE, options),
     addressesFrom(own.domain, InterfaceAddressesSource.ARP, options),
   ])
