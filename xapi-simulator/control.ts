@@ -4,7 +4,7 @@ import { makeVbd } from './messages/vbd.ts'
 import { makeVdi } from './messages/vdi.ts'
 import { makeVif } from './messages/vif.ts'
 import { makeVm } from './messages/vm.ts'
-import { halt } from './messages/vm-power.ts'
+import { halt, shutDownGuest } from './messages/vm-power.ts'
 import type { Database } from './state/database.ts'
 import type { Fault } from './state/faults.ts'
 import type { GuestBehaviour, Pool } from './state/pool.ts'
@@ -116,9 +116,9 @@ export class PoolControl {
     return vm
   }
 
-  /** Halts a machine as if its guest had shut down by itself. */
-  haltGuest(vm: string): void {
-    halt(this.#pool, vm)
+  /** Has a guest shut down by itself; the machine does what is set for that. */
+  shutDownGuest(vm: string): void {
+    shutDownGuest(this.#pool, vm)
   }
 
   #setLive(host: string, live: boolean): void {

@@ -8,10 +8,13 @@ export function memoryOf(vm: RecordOf<'VM'>): number {
 }
 
 export function freeMemory(pool: Pool, host: string): number {
-  const { metrics, resident_VMs, memory_overhead } = pool.database.get('host', host)
+  const { metrics, memory_overhead } = pool.database.get('host', host)
   const total = pool.database.get('host_metrics', metrics).memory_total
-  const machines = resident_VMs.flatMap((vm) => pool.database.find('VM', vm) ?? [])
-  return total - memory_overhead - machines.reduce((sum, vm) => sum + memoryOf(vm), 0)
+  // A machine that is being started has its memory already.
+  const machines = pool.database
+    .all('VM')
+    .filter(([, vm]) => vm.resident_on === host || vm.scheduled_to_be_resident_on === host)
+  return total - memory_overhead - machines.reduce((sum, [, vm]) => sum + memoryOf(vm), 0)
 }
 
 /** Brings the free memory that the hosts show up to date. */

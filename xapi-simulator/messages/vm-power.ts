@@ -6,6 +6,7 @@ import type { Call, Handlers } from './call.ts'
 import { startGuest, stopGuest } from './guest.ts'
 import { operateOnVm } from './operation.ts'
 import { assertCanRun, chooseHost, countMemory, memoryOf } from './placement.ts'
+import { dropVdi, makeVdi } from './vdi.ts'
 
 /** Memory limits must be in their order. @throws MEMORY_CONSTRAINT_VIOLATION_ORDER */
 export function assertMemoryOrder(vm: RecordOf<'VM'>): void {
@@ -69,6 +70,7 @@ function boot(pool: Pool, vm: string, host: string, paused: boolean): void {
   pool.database.update('VM', vm, {
     power_state: paused ? 'Paused' : 'Running',
     resident_on: host,
+    scheduled_to_be_resident_on: nullReference,
     domid: pool.nextDomain(),
     memory_target: memory_dynamic_max,
   })
@@ -89,19 +91,23 @@ function boot(pool: Pool, vm: string, host: string, paused: boolean): void {
 async function start(call: Call, vm: string, operation: string, paused: boolean, host?: string): Promise<undefined> {
   const { pool } = call
   let chosen = ''
-  await operateOnVm(
-    call,
-    vm,
-    operation,
-    () => boot(pool, vm, chosen, paused),
-    () => {
-      assertMemoryOrder(pool.database.get('VM', vm))
-      assertDisksFree(pool, vm)
-      if (host !== undefined) assertCanRun(pool, vm, host)
-      chosen = host ?? chooseHost(pool, vm)
-      pool.database.update('VM', vm, { scheduled_to_be_resident_on: chosen })
-    },
-  )
+  const reserve = () => {
+    assertMemoryOrder(pool.database.get('VM', vm))
+    assertDisksFree(pool, vm)
+    if (host !== undefined) assertCanRun(pool, vm, host)
+    chosen = host ?? chooseHost(pool, vm)
+    pool.database.update('VM', vm, { scheduled_to_be_resident_on: chosen })
+    countMemory(pool)
+  }
+  try {
+    await operateOnVm(call, vm, operation, () => boot(pool, vm, chosen, paused), reserve)
+  } catch (error) {
+    if (chosen !== '' && pool.database.find('VM', vm)) {
+      pool.database.update('VM', vm, { scheduled_to_be_resident_on: nullReference })
+      countMemory(pool)
+    }
+    throw error
+  }
   return undefined
 }
 
@@ -110,11 +116,23 @@ async function resume(call: Call, vm: string, operation: string, paused: boolean
   await operateOnVm(call, vm, operation, () => {
     if (host !== undefined) assertCanRun(pool, vm, host)
     boot(pool, vm, host ?? chooseHost(pool, vm), paused)
-    const { suspend_VDI } = pool.database.get('VM', vm)
-    pool.database.update('VM', vm, { suspend_VDI: nullReference })
-    if (pool.database.find('VDI', suspend_VDI)) pool.database.remove('VDI', suspend_VDI)
+    dropSuspendImage(pool, vm)
   })
   return undefined
+}
+
+/** Takes away what a suspended machine's memory was written to. */
+function dropSuspendImage(pool: Pool, vm: string): void {
+  const { suspend_VDI } = pool.database.get('VM', vm)
+  pool.database.update('VM', vm, { suspend_VDI: nullReference })
+  if (pool.database.find('VDI', suspend_VDI)) dropVdi(pool, suspend_VDI)
+}
+
+/** A guest shuts down by itself; the machine then does what is set for that. */
+export function shutDownGuest(pool: Pool, vm: string): void {
+  const { resident_on, actions_after_shutdown } = pool.database.get('VM', vm)
+  halt(pool, vm)
+  if (actions_after_shutdown === 'restart') boot(pool, vm, resident_on, false)
 }
 
 /** Asks the guest to stop; one whose agent is not there does not answer. */
@@ -126,6 +144,7 @@ async function stop(call: Call, vm: string, operation: 'clean_shutdown' | 'hard_
   await operateOnVm(call, vm, operation, () => {
     if (operation === 'clean_shutdown') assertGuestFollows(call.pool, vm)
     halt(call.pool, vm)
+    dropSuspendImage(call.pool, vm)
   })
   return undefined
 }
@@ -176,24 +195,32 @@ export const powerMessages: Handlers<'VM'> = {
         pool.database.find('SR', candidate),
       )
       if (sr === undefined) throw new XapiError('VM_NO_SUSPEND_SR', vm)
-      const suspend_VDI = pool.database.create('VDI', {
+      const suspend_VDI = makeVdi(pool, {
         name_label: `Suspend image of ${name_label}`,
         SR: sr,
         virtual_size: memoryOf(pool.database.get('VM', vm)),
         type: 'suspend',
-        managed: true,
       })
-      pool.makeDisk(suspend_VDI, pool.database.get('VDI', suspend_VDI).virtual_size)
       stopGuest(pool, vm)
       pool.database.update('VM', vm, { suspend_VDI })
       leaveHost(pool, vm, 'Suspended')
-      pool.account(sr)
       pool.refreshAround('VM', vm)
       return undefined
     })
   },
   resume: (call, { vm, start_paused }) => resume(call, vm, 'resume', start_paused),
   resume_on: (call, { vm, host, start_paused }) => resume(call, vm, 'resume_on', start_paused, host),
+  pool_migrate(call, { vm, host }) {
+    const { pool } = call
+    const prepare = () => assertCanRun(pool, vm, host)
+    const effect = () => {
+      assertCanRun(pool, vm, host)
+      pool.database.update('VM', vm, { resident_on: host, domid: pool.nextDomain() })
+      countMemory(pool)
+      return undefined
+    }
+    return operateOnVm(call, vm, 'pool_migrate', effect, prepare)
+  },
   power_state_reset(call, { vm }) {
     return operateOnVm(call, vm, 'power_state_reset', () => {
       halt(call.pool, vm)
