@@ -290,6 +290,7 @@ export interface Credentials {
   readonly clientCertificate?: string
   readonly clientKey?: string
   readonly certificateAuthority?: string
+  readonly sshPrivateKey?: string
 }
 
 interface CommonTarget {
@@ -301,6 +302,8 @@ interface CommonTarget {
 /** A libvirt daemon. */
 export interface LibvirtTarget extends CommonTarget {
   readonly uri: string
+  /** SSH host keys, in the format of a known_hosts file. */
+  readonly knownHosts?: string
 }
 
 /** A XAPI pool. */

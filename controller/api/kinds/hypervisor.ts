@@ -24,6 +24,12 @@ import type { Read, Written } from '../schema/static.ts'
 const libvirt = object(
   {
     uri: text('libvirt URI, for example qemu+tls://kvm1.example.org/system.', { min: 1, max: 1024 }),
+    knownHosts: optional(
+      text("SSH host keys, in the format of a known_hosts file: the SSH server's must be among them.", {
+        min: 1,
+        max: 16384,
+      }),
+    ),
     domainType: optional(
       choice(['KVM', 'QEMU'], 'Virtualisation that new machines use. Absent: the fastest that the host says it has.'),
     ),
@@ -33,16 +39,22 @@ const libvirt = object(
     // On the parent: the API server repeats a refused scalar, and this one could hold a password.
     rules: [
       rule(
-        "self.uri.matches('^(qemu|test)([+](unix|tls))?://[^ ?#]*([?]socket=/[A-Za-z0-9._/-]+)?$')",
-        'must be a libvirt URI of qemu or test by unix or tls, without parameters other than socket=/path, for example qemu+tls://kvm1.example.org/system',
+        "self.uri.matches('^(qemu|xen|test)([+](unix|tcp|tls|ssh))?://[^ ?#]*([?]socket=/[A-Za-z0-9._/-]+)?$')",
+        'must be a libvirt URI of qemu, xen or test by unix, tcp, tls or ssh, without parameters other than socket=/path, for example qemu+tls://kvm1.example.org/system',
         '.uri',
       ),
       rule(
-        "!self.uri.contains('?') || self.uri.matches('^[a-z]+([+]unix)?:///')",
-        'socket is for local transports only, for example qemu+unix:///system?socket=/run/libvirt/virtqemud-sock',
+        "!self.uri.contains('?') || self.uri.matches('^[a-z]+([+]unix)?:///|^[a-z]+[+]ssh://')",
+        'socket is for local transports and ssh only, for example qemu+unix:///system?socket=/run/libvirt/virtqemud-sock',
         '.uri',
       ),
       rule("!self.uri.matches('^[a-z+]+://[^/]*:[^/@]*@')", 'must not hold a password: use credentials', '.uri'),
+      rule(
+        "!has(self.domainType) || !self.uri.matches('^xen[+:]')",
+        'is for hosts with QEMU: Xen has modes, which images ask for',
+        '.domainType',
+      ),
+      rule("!self.uri.contains('+ssh://') || has(self.knownHosts)", 'ssh needs knownHosts', '.knownHosts'),
     ],
   },
 )

@@ -1,9 +1,9 @@
-import type { ConnectionOptions, TlsOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import type { CallOptions, Credentials, Driver, LibvirtTarget, Session } from '../../hypervisor/port.ts'
+import type { CallOptions, Driver, LibvirtTarget, Session } from '../../hypervisor/port.ts'
 import { Connections } from './connections.ts'
 import { mapError } from './errors.ts'
 import { readHost } from './host.ts'
+import { connectionOptions } from './login.ts'
 import { LibvirtSession } from './session.ts'
 
 /** Machines on a libvirt daemon with QEMU or Xen (libxl). URIs are those of node-libvirt's `Connection.open`. */
@@ -26,15 +26,4 @@ export const libvirtDriver: Driver<LibvirtTarget> = {
       throw mapError(error, 'Read')
     }
   },
-}
-
-function connectionOptions({ uri, credentials, callTimeout }: LibvirtTarget): ConnectionOptions {
-  const tls = /^\w+\+tls:/.test(uri) ? { tls: tlsOptions(credentials) } : {}
-  return { callTimeout, ...tls }
-}
-
-function tlsOptions(credentials: Credentials | undefined): TlsOptions {
-  const { certificateAuthority: ca, clientCertificate: cert, clientKey: key } = credentials ?? {}
-  if (ca !== undefined && cert !== undefined && key !== undefined) return { ca, cert, key }
-  throw new BerthError('CredentialsInvalid', 'TLS needs ca.crt, tls.crt and tls.key in the credentials.')
 }

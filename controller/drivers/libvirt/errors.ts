@@ -56,9 +56,13 @@ function notOpened(error: LibvirtConnectionError): BerthError {
   const { reason, message } = error
   const make = (code: BerthErrorCode, words: string) => new BerthError(code, `${words}: ${message}`, { cause: error })
   if (reason === 'CertificateInvalid') return make('CertificateInvalid', "The hypervisor's certificate is refused")
+  if (reason === 'HostKeyUnknown' || reason === 'HostKeyChanged') {
+    return make('CertificateInvalid', "The hypervisor's SSH key is refused")
+  }
   if (
     reason === 'CertificateRefused' ||
     reason === 'PermissionDenied' ||
+    reason === 'AuthenticationFailed' ||
     reason === 'AuthenticationUnsupported' ||
     reason === 'TLS'
   ) {

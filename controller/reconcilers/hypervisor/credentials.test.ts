@@ -59,6 +59,30 @@ describe('credentials', () => {
     })
   })
 
+  describe('for SSH', () => {
+    const ssh = 'qemu+ssh://root@kvm1/system'
+
+    it.each([
+      [{ 'ssh-privatekey': 'key' }, { sshPrivateKey: 'key' }],
+      [
+        { username: 'admin', password: 'word' },
+        { username: 'admin', password: 'word' },
+      ],
+    ])('are a key or a password: %j', async (data, credentials) => {
+      secret('berth-system', Object.fromEntries(Object.entries(data).map(([key, value]) => [key, base64(value)])))
+      await expect(read({ secretRef: { name: 'login' } }, ssh)).resolves.toEqual(credentials)
+    })
+
+    it('are missed', async () => {
+      secret('berth-system', { username: base64('admin') })
+      await expect(read({ secretRef: { name: 'login' } }, ssh)).rejects.toMatchObject({
+        code: 'SecretKeyMissing',
+        message: 'spec.credentials.secretRef: Secret login lacks ssh-privatekey or password',
+      })
+      await expect(read(undefined, ssh)).rejects.toMatchObject({ code: 'SecretNotFound' })
+    })
+  })
+
   it.each([
     ['are needed for TLS', undefined, 'SecretNotFound'],
     ['may be in a folder that is not there', { file: '/nowhere/at/all' }, 'FileNotFound'],

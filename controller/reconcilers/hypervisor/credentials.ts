@@ -14,6 +14,7 @@ const keys = {
   clientCertificate: 'tls.crt',
   clientKey: 'tls.key',
   certificateAuthority: 'ca.crt',
+  sshPrivateKey: 'ssh-privatekey',
 } as const satisfies Record<keyof Credentials, string>
 
 /** Rejects with SecretNotFound, SecretKeyMissing or FileNotFound; no value is ever in an error. */
@@ -25,16 +26,19 @@ export async function readCredentials(
 ): Promise<Credentials | undefined> {
   const { credentials } = hypervisor.spec
   const required = requiredKeys(hypervisor)
+  const anyOf = hypervisor.spec.libvirt?.uri.includes('+ssh:') ? [keys.sshPrivateKey, keys.password] : []
+  const needed = [...required, ...(anyOf.length === 0 ? [] : [anyOf.join(' or ')])]
   if (!credentials) {
-    if (required.length === 0) return undefined
+    if (needed.length === 0) return undefined
     throw new BerthError(
       'SecretNotFound',
-      `spec.credentials: TLS needs ${required.join(', ')}: name a Secret of namespace ${namespace}, or a mounted folder`,
+      `spec.credentials: ${needed.join(', ')} are needed: name a Secret of namespace ${namespace}, or a mounted folder`,
     )
   }
   const { secretRef, file } = credentials
   const found = secretRef ? await fromSecret(secretRef.name, client, namespace, signal) : await fromFolder(file ?? '')
   const missing = required.filter((key) => found[key] === undefined)
+  if (anyOf.length > 0 && anyOf.every((key) => found[key] === undefined)) missing.push(anyOf.join(' or '))
   if (missing.length > 0) {
     const where = secretRef ? `spec.credentials.secretRef: Secret ${secretRef.name}` : `spec.credentials.file: ${file}`
     throw new BerthError('SecretKeyMissing', `${where} lacks ${missing.join(', ')}`)

@@ -32,7 +32,11 @@ const retried = (failure: BerthError): BerthError =>
     : new BerthError(failure.code, failure.message, { cause: failure, retryAfter: retryTerminalAfter })
 
 /** Where it is. The schema lets exactly one of the two in. */
-const endpointOf = ({ spec: { libvirt, xapi } }: Hypervisor) => xapi ?? { uri: libvirt?.uri ?? '' }
+const endpointOf = ({ spec: { libvirt, xapi } }: Hypervisor) =>
+  xapi ?? {
+    uri: libvirt?.uri ?? '',
+    ...(libvirt?.knownHosts === undefined ? {} : { knownHosts: libvirt.knownHosts }),
+  }
 
 /** Keeps a session open, tells what is there, and makes the slots of spec.slots. */
 export class HypervisorReconciler implements Reconciler {

@@ -112,8 +112,8 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
       'Duplicate value',
     ),
     refusal({ 'spec.libvirt': {} }, 'spec.libvirt.uri', 'Required value'),
-    ...['xen:///system', 'qemu+ssh://kvm1/system', 'kvm1', 'qemu+tls://kvm1/system?no_verify=1', 'qemu:///a b'].map(
-      (uri) => refusal({ 'spec.libvirt.uri': uri }, 'spec.libvirt.uri', 'must be a libvirt URI of qemu or test'),
+    ...['lxc:///system', 'qemu+libssh://kvm1/system', 'kvm1', 'qemu+tls://kvm1/system?no_verify=1', 'qemu:///a b'].map(
+      (uri) => refusal({ 'spec.libvirt.uri': uri }, 'spec.libvirt.uri', 'must be a libvirt URI of qemu, xen or test'),
     ),
     ...['socket=relative', 'socket=/run/a%2fb', 'socket=/run/a&mode=direct'].map((parameter) =>
       refusal({ 'spec.libvirt.uri': `qemu:///system?${parameter}` }, 'spec.libvirt.uri', 'must be a libvirt URI'),
@@ -122,13 +122,25 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
       refusal(
         { 'spec.libvirt.uri': `${uri}?socket=/run/a` },
         'spec.libvirt.uri',
-        'socket is for local transports only, for example qemu+unix:///system?socket=/run/libvirt/virtqemud-sock',
+        'socket is for local transports and ssh only, for example qemu+unix:///system?socket=/run/libvirt/virtqemud-sock',
       ),
     ),
     refusal(
       { 'spec.libvirt.uri': 'qemu+tls://root:hunter2@kvm1/system' },
       'spec.libvirt.uri',
       'must not hold a password: use credentials',
+    ),
+    refusal(
+      { 'spec.libvirt.uri': 'qemu+ssh://root@kvm1/system?socket=/run/a' },
+      'spec.libvirt.knownHosts',
+      'ssh needs knownHosts',
+    ),
+    ...['xen:///system', 'xen+tls://xen1/system'].map((uri) =>
+      refusal(
+        { 'spec.libvirt.uri': uri, 'spec.libvirt.domainType': 'KVM' },
+        'spec.libvirt.domainType',
+        'is for hosts with QEMU: Xen has modes, which images ask for',
+      ),
     ),
     refusal({ 'spec.libvirt.domainType': 'Xen' }, 'spec.libvirt.domainType', 'supported values: "KVM", "QEMU"'),
     refusal({ 'spec.credentials': {} }, 'spec.credentials', 'exactly one of secretRef, file must be set'),
