@@ -58,8 +58,8 @@ export async function startSsh(
     runOrFail('ssh-keygen', ['-q', '-t', 'ed25519', '-N', secret, '-C', name, '-f', path(name)])
   await Promise.all([newKey('host'), newKey('client'), newKey('encrypted', passphrase), newKey('stranger')])
   const publicKey = (name: string) => readFileSync(path(`${name}.pub`), 'utf8')
-  // As docs/operations.md advises: forwarding to sockets and nothing else.
-  const options = 'restrict,port-forwarding,permitopen="localhost:1"'
+  // As docs/operations.md advises.
+  const options = 'restrict,port-forwarding'
   const admitted = [publicKey('client'), publicKey('encrypted')]
   writeFileSync(path('authorized_keys'), admitted.map((key) => `${options} ${key}`).join(''))
 
