@@ -38,7 +38,7 @@ type Arguments = readonly unknown[]
 export type Around = (method: Call, args: Arguments, call: (args: Arguments) => Promise<unknown>) => Promise<unknown>
 
 const isRead = (name: string | symbol): name is Read => (reads as readonly (string | symbol)[]).includes(name)
-const isMutation = (name: string | symbol): name is Mutation =>
+export const isMutation = (name: string | symbol): name is Mutation =>
   (mutations as readonly (string | symbol)[]).includes(name)
 
 /** The same session with `around` about each call. Everything else (events, close …) goes straight through. */
