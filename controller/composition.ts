@@ -28,6 +28,9 @@ export interface ControllerParts {
   readonly log: Logger
   readonly metrics: runtime.Metrics
   readonly settings: ControllerSettings
+  readonly tracing?: runtime.Tracing
+  /** Told of what a pass threw that nobody foresaw. */
+  readonly onDefect?: runtime.ControllerOptions['onDefect']
   /** What must be written before the lease is given up. */
   readonly flush?: () => Promise<void>
 }
@@ -67,7 +70,7 @@ export function composeController(parts: ControllerParts): ComposedController {
     hostJobWait: settings.hostJobWait,
     cluster: settings.cluster,
   })
-  const controllers = controllersOf(reconcilers, settings.workers, { clock, log, metrics })
+  const controllers = controllersOf(reconcilers, settings.workers, parts)
   reconcilers.wire(enqueuersOf(controllers))
   const manager = new runtime.Manager({
     clock,
@@ -109,11 +112,14 @@ async function inheritedUIDs(client: KubeClient, signal: AbortSignal): Promise<s
 }
 
 /** Around every session, from the outside in: what is measured, how much at a time, and whether we still lead. */
-function connectWith({ driver, guard, metrics }: ControllerParts): Connect {
+function connectWith({ driver, guard, metrics, tracing = runtime.noTracing }: ControllerParts): Connect {
   const calls = new HypervisorMetrics(metrics.registry)
   return async (hypervisor, target, limit, signal) => {
     const session = await driver.connect(target, { signal })
-    return observed(limited(guarded(session, guard), limit), (call) => calls.record(hypervisor, call))
+    return observed(limited(guarded(session, guard), limit), (call) => {
+      calls.record(hypervisor, call)
+      tracing.call({ ...call, system: 'hypervisor', failed: call.outcome !== 'Success' })
+    })
   }
 }
 
@@ -125,13 +131,18 @@ const hypervisorShare = 1 / 4
 function controllersOf(
   { reconcilers, groups }: Pick<Reconcilers, 'reconcilers' | 'groups'>,
   workers: number,
-  engine: Pick<runtime.ControllerOptions, 'clock' | 'log' | 'metrics'>,
+  { clock, log, metrics, tracing, onDefect }: ControllerParts,
 ): Controllers {
   const groupLimit = Math.ceil(workers * hypervisorShare)
   const entries = Object.entries(reconcilers).map(([name, reconciler]) => {
     const groupOf = groups[name as ReconcilerName]
-    const grouped = groupOf === undefined ? {} : { groupOf, groupLimit }
-    return [name, new runtime.Controller({ ...engine, ...grouped, reconciler, workers })]
+    const options = {
+      ...{ reconciler, clock, log, metrics, workers },
+      ...(groupOf === undefined ? {} : { groupOf, groupLimit }),
+      ...(tracing === undefined ? {} : { tracing }),
+      ...(onDefect === undefined ? {} : { onDefect }),
+    }
+    return [name, new runtime.Controller(options)]
   })
   return Object.fromEntries(entries) as Controllers
 }

@@ -1,5 +1,6 @@
 /** The process around the controller: settings, connections to the API server, signals. With composition.ts, all that may import everything. */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { createImageService, lazyImageService } from '@berth/images'
@@ -9,6 +10,7 @@ import { libvirtDriver } from './drivers/libvirt/index.ts'
 import { BerthError, isBerthError } from './errors/index.ts'
 import type { Driver } from './hypervisor/port.ts'
 import * as kube from './kube/index.ts'
+import { type Observability, startObservability } from './observability/index.ts'
 import * as runtime from './runtime/index.ts'
 
 /** Exit codes (docs): 0 ended as told, 1 failed, 2 wrong settings. */
@@ -28,17 +30,35 @@ async function main(): Promise<number> {
   const log = runtime.createLogger(config.logLevel)
   const stop = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort())
+  let observability: Observability | undefined
   try {
-    await run(config, log, stop.signal)
+    observability = await startObservability({
+      sentryDSN: config.sentryDsn ?? (config.sentryDsnFile && readFileSync(config.sentryDsnFile, 'utf8').trim()),
+      otlpEndpoint: config.otlpEndpoint,
+      clock: runtime.systemClock,
+      log,
+    })
+    await run(config, log, observability, stop.signal)
+    await observability.close()
     log.info('stopped')
     return 0
   } catch (error) {
     log.fatal({ err: error }, 'ended')
+    // Another may lead by now: this process ends at once.
+    if (!isBerthError(error, 'NotLeader')) {
+      observability?.report(error, 'process', 'fatal')
+      await observability?.close()
+    }
     return 1
   }
 }
 
-async function run(config: Config, log: ReturnType<typeof runtime.createLogger>, signal: AbortSignal): Promise<void> {
+async function run(
+  config: Config,
+  log: ReturnType<typeof runtime.createLogger>,
+  { tracing, report }: Observability,
+  signal: AbortSignal,
+): Promise<void> {
   const clock = runtime.systemClock
   const metrics = new runtime.Metrics()
   metrics.collectProcess()
@@ -48,8 +68,19 @@ async function run(config: Config, log: ReturnType<typeof runtime.createLogger>,
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
     ...(config.context === undefined ? {} : { context: config.context }),
   })
-  const transport = new kube.Transport({ credentials, clock })
-  const elector = config.leaderElect ? electorOf(config, credentials, identity, log) : undefined
+  const onRequest = (request: kube.SentRequest) => {
+    const { method, resource, code, seconds } = request
+    metrics.request(request)
+    tracing.call({
+      system: 'kubernetes',
+      method: `${method} ${resource}`,
+      seconds,
+      outcome: code,
+      failed: !/^[23]/.test(code),
+    })
+  }
+  const transport = new kube.Transport({ credentials, clock, onRequest })
+  const elector = config.leaderElect ? electorOf(config, credentials, identity, log, onRequest) : undefined
   const guard = elector?.guard ?? kube.unguarded
   const client = new kube.APIClient(transport, guard)
   const recorder = new kube.APIEventRecorder({
@@ -72,6 +103,8 @@ async function run(config: Config, log: ReturnType<typeof runtime.createLogger>,
     clock,
     log,
     metrics,
+    tracing,
+    onDefect: (error, controller) => report(error, controller, 'error'),
     settings: {
       namespace: config.namespace,
       cluster: await clusterID(client, signal),
@@ -107,9 +140,10 @@ function electorOf(
   credentials: kube.Credentials,
   identity: string,
   log: ReturnType<typeof runtime.createLogger>,
+  onRequest: (request: kube.SentRequest) => void,
 ): kube.LeaderElector {
   const clock = runtime.systemClock
-  const transport = new kube.Transport({ credentials, clock, connections: 1 })
+  const transport = new kube.Transport({ credentials, clock, connections: 1, onRequest })
   const { namespace, leaseDuration, renewDeadline, retryPeriod } = config
   return new kube.LeaderElector({
     client: new kube.APIClient(transport, kube.unguarded),

@@ -31,6 +31,9 @@ describe('precedence', () => {
       hostJobWait: 30_000,
       workers: 16,
       healthAddress: { host: '0.0.0.0', port: 8080 },
+      sentryDsn: undefined,
+      sentryDsnFile: undefined,
+      otlpEndpoint: undefined,
       logLevel: 'info',
     })
   })
@@ -87,12 +90,21 @@ describe('a wrong value is refused by the name under which it was given', () => 
     [[], { BERTH_WORKERS: '-1' }, /^BERTH_WORKERS/],
     [['--lease-duration', '5s'], {}, /--lease-duration must be longer than --renew-deadline/],
     [['--renew-deadline', '2s'], {}, /--renew-deadline must be longer than/],
+    [['--otlp-endpoint', 'collector:4317'], {}, /^--otlp-endpoint must be http/],
+    [['--otlp-endpoint', 'http://user:pw@collector'], {}, /^--otlp-endpoint must be http/],
+    [[], { BERTH_SENTRY_DSN: 'https://sentry.example' }, /^BERTH_SENTRY_DSN must be a DSN/],
+    [['--sentry-dsn', 'https://k@h/1', '--sentry-dsn-file', '/x'], {}, /exclude each other/],
     [['--no-such'], {}, /--no-such/],
     [['stray'], {}, /"stray" is not expected/],
     [['--config', '/no/such/file'], {}, /^--config \/no\/such\/file cannot be read/],
   ])('%j %j', (argv, env, message) => {
     expect(() => load(argv, env)).toThrow(ConfigError)
     expect(() => load(argv, env)).toThrow(message)
+  })
+
+  test('a secret one without quoting it', () => {
+    expect(() => load([], { BERTH_SENTRY_DSN: 'hunter2' })).not.toThrow(/hunter2/)
+    expect(() => load([], { BERTH_SENTRY_DSN: 'hunter2' })).toThrow(ConfigError)
   })
 
   test.each([

@@ -46,7 +46,8 @@ function parse(source: string, setting: Setting<unknown>, value: unknown): unkno
     if (typeof value === 'object') throw new Error('must be a single value')
     return setting.parse(String(value))
   } catch (error) {
-    throw new ConfigError(`${source} ${(error as Error).message}, not "${String(value)}".`)
+    const given = setting.secret ? '' : `, not "${String(value)}"`
+    throw new ConfigError(`${source} ${(error as Error).message}${given}.`)
   }
 }
 
@@ -56,6 +57,9 @@ function check(config: Config): Config {
   if (leaseDuration <= renewDeadline) throw new ConfigError('--lease-duration must be longer than --renew-deadline.')
   if (renewDeadline <= retryPeriod * 1.2) {
     throw new ConfigError('--renew-deadline must be longer than 1.2 times --retry-period.')
+  }
+  if (config.sentryDsn !== undefined && config.sentryDsnFile !== undefined) {
+    throw new ConfigError('--sentry-dsn and --sentry-dsn-file exclude each other.')
   }
   return config
 }

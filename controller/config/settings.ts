@@ -4,6 +4,7 @@
  */
 import { isAbsolute, resolve } from 'node:path'
 import { parseDuration } from '../api/duration.ts'
+import { parseDSN } from '../observability/dsn.ts'
 
 export interface Setting<T> {
   /** In help: what the flag takes. Absent: nothing, it is a switch. */
@@ -11,6 +12,8 @@ export interface Setting<T> {
   readonly help: string
   /** As it would be written. Undefined: not set. */
   readonly default: string | undefined
+  /** Its value is never quoted. */
+  readonly secret?: true
   /** Throws an Error whose message goes after the setting's name. */
   readonly parse: (text: string) => T
 }
@@ -59,6 +62,19 @@ const address = (value: string): Address => {
   const port = Number(match?.[3])
   if (match === null || port > 65_535) throw new Error('must be HOST:PORT or :PORT')
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port }
+}
+
+/** Without user, password, query and fragment. */
+const httpURL = (value: string): string => {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  const plain = url && /^https?:$/.test(url.protocol) && `${url.username}${url.password}${url.search}${url.hash}` === ''
+  if (!plain) throw new Error('must be http://HOST:PORT or https://HOST:PORT')
+  return value
+}
+
+const dsn = (value: string): string => {
+  parseDSN(value)
+  return value
 }
 
 const oneOf =
@@ -124,6 +140,18 @@ export const settings = {
     help: 'where /healthz, /readyz and /metrics are served; port 0 is any that is free',
     default: '0.0.0.0:8080',
     parse: address,
+  }),
+  sentryDsn: optional({
+    takes: 'DSN',
+    help: 'where defects are reported to (Sentry); nowhere unless set',
+    secret: true,
+    parse: dsn,
+  }),
+  sentryDsnFile: optional({ takes: 'FILE', help: 'a file that holds the DSN, instead of --sentry-dsn', parse: path }),
+  otlpEndpoint: optional({
+    takes: 'URL',
+    help: 'where traces are sent to, by OTLP over HTTP, as http://collector:4318; nowhere unless set',
+    parse: httpURL,
   }),
   logLevel: setting({
     takes: 'LEVEL',
