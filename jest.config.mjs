@@ -1,4 +1,4 @@
-// One configuration, two projects: `unit` starts and installs nothing; `real` needs `npm run setup`.
+// `unit` starts and installs nothing; `real` and `xen` need `npm run setup`, and `xen` a Xen host, which it makes.
 const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -18,6 +18,14 @@ export default {
       ...common,
       displayName: 'unit',
       testMatch: ['<rootDir>/{controller,images,node-libvirt,xapi-simulator,hack,test/property}/**/*.test.ts'],
+    },
+    {
+      ...common,
+      displayName: 'xen',
+      testMatch: ['<rootDir>/test/xen/**/*.test.ts'],
+      globalSetup: '<rootDir>/test/xen/global-setup.ts',
+      globalTeardown: '<rootDir>/test/xen/global-teardown.ts',
+      setupFilesAfterEnv: ['<rootDir>/test/support/set-timeout.ts'],
     },
     {
       ...common,

@@ -36,6 +36,9 @@ export function findMisfit(demand: Demand, slot: SlotOffer): Misfit | undefined 
   if (!slot.hypervisor.architectures.includes(demand.architecture)) {
     return misfit('Architecture', `${demand.architecture} is not offered`, true)
   }
+  if (demand.mode !== undefined && !slot.hypervisor.modes.includes(demand.mode)) {
+    return misfit('Mode', `boot mode ${demand.mode} is not offered`, true)
+  }
   const missing = demand.networks.find((network) => !slot.hypervisor.networks.has(network))
   if (missing !== undefined) return misfit('Network', `network ${missing} is not there`)
   if (demand.disksOn === undefined && !choosePool(demand, slot.hypervisor.pools)) {

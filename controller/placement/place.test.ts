@@ -9,6 +9,7 @@ const h1: HypervisorOffer = {
   reachable: true,
   open: true,
   architectures: ['x86_64'],
+  modes: ['HVM', 'PV'],
   pools: [{ name: 'default', order: 0, room: 1 }],
   networks: new Set(['lan']),
 }
@@ -55,6 +56,8 @@ describe('why a slot does not fit', () => {
     ['the disks are elsewhere', {}, { disksOn: 'h2' }, 'DisksElsewhere'],
     ['the hypervisor is away', { hypervisor: { ...h1, reachable: false } }, {}, 'Unreachable'],
     ['another architecture', {}, { architecture: 'aarch64' }, 'Architecture'],
+    ['a boot mode that the host has', {}, { mode: 'PV' }, undefined],
+    ['a boot mode that the host lacks', {}, { mode: 'PVH' }, 'Mode'],
     ['a network is missing', {}, { networks: ['lan', 'dmz'] }, 'Network'],
     ['no pool', { hypervisor: { ...h1, pools: [] } }, {}, 'Storage'],
     ['no room in the pool', { hypervisor: { ...h1, pools: [{ name: 'default', order: 0, room: 0 }] } }, {}, 'Storage'],

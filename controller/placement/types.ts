@@ -36,6 +36,8 @@ export interface HypervisorOffer {
   readonly reachable: boolean
   readonly open: boolean
   readonly architectures: readonly string[]
+  /** Modes in which machines can boot there. */
+  readonly modes: readonly string[]
   readonly pools: readonly PoolOffer[]
   /** Networks that are there. */
   readonly networks: ReadonlySet<string>
@@ -64,6 +66,8 @@ export interface Demand {
   /** Bytes. */
   readonly memory: number
   readonly architecture: string
+  /** The mode in which it has to boot; absent: any. */
+  readonly mode?: string
   readonly slot?: string
   readonly slotSelector?: LabelSelector
   readonly tolerations: readonly Toleration[]
@@ -82,6 +86,7 @@ export type Rejection =
   | 'CPUs'
   | 'Memory'
   | 'Architecture'
+  | 'Mode'
   | 'Storage'
   | 'DisksElsewhere'
   | 'Network'

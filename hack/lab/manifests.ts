@@ -1,22 +1,30 @@
 /** Manifests for what the lab starts: what an administrator would write for real hosts. */
 import { readFileSync } from 'node:fs'
-import type { Hypervisor } from '../hypervisor/index.ts'
+import type { ClientCertificate } from '../hypervisor/index.ts'
 import type { ReferenceImage } from '../reference-image/index.ts'
 
 const apiVersion = 'berth.dev/v1alpha1'
 type Manifest = Record<string, unknown>
 
+/** What manifests need of a host: one of hack/hypervisor's, or of hack/xen's. */
+export interface Host {
+  readonly tlsUri: string
+  readonly pki: ClientCertificate & { readonly ca: string }
+  readonly poolName: string
+  readonly networkName: string
+}
+
 /** Several objects as one `kubectl apply` takes them. */
 export const list = (...items: readonly Manifest[]): string => JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
 
 /** Files of the credentials, by the keys that Berth reads. */
-export const credentialFiles = ({ pki }: Hypervisor): Record<string, string> => ({
+export const credentialFiles = ({ pki }: Host): Record<string, string> => ({
   'tls.crt': pki.clientCertificate,
   'tls.key': pki.clientKey,
   'ca.crt': pki.ca,
 })
 
-export function hypervisorSecret(name: string, namespace: string, hypervisor: Hypervisor): Manifest {
+export function hypervisorSecret(name: string, namespace: string, hypervisor: Host): Manifest {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -27,28 +35,32 @@ export function hypervisorSecret(name: string, namespace: string, hypervisor: Hy
   }
 }
 
-/** By TLS with the certificates of the Secret; software emulation unless KVM was tried and works. */
+/** By TLS with the certificates of the Secret. `domainType`: software emulation unless KVM was tried and works; none on Xen. */
 export const hypervisor = (
   name: string,
   secret: string,
-  { tlsUri }: Hypervisor,
-  domainType: 'KVM' | 'QEMU',
+  { tlsUri }: Host,
+  domainType: 'KVM' | 'QEMU' | undefined,
   spec: Manifest = {},
 ): Manifest => ({
   apiVersion,
   kind: 'Hypervisor',
   metadata: { name },
-  spec: { libvirt: { uri: tlsUri, domainType }, credentials: { secretRef: { name: secret } }, ...spec },
+  spec: {
+    libvirt: { uri: tlsUri, ...(domainType && { domainType }) },
+    credentials: { secretRef: { name: secret } },
+    ...spec,
+  },
 })
 
-export const storagePool = (name: string, hypervisorName: string, { poolName }: Hypervisor): Manifest => ({
+export const storagePool = (name: string, hypervisorName: string, { poolName }: Host): Manifest => ({
   apiVersion,
   kind: 'StoragePool',
   metadata: { name },
   spec: { hypervisor: hypervisorName, type: 'Directory', poolName },
 })
 
-export const network = (name: string, hypervisorNames: readonly string[], { networkName }: Hypervisor): Manifest => ({
+export const network = (name: string, hypervisorNames: readonly string[], { networkName }: Host): Manifest => ({
   apiVersion,
   kind: 'Network',
   metadata: { name },

@@ -81,6 +81,19 @@ const spec = object(
       ),
     ),
     architecture: withDefault(choice(architectures, 'Architecture.'), 'x86_64'),
+    boot: optional(
+      object(
+        {
+          mode: optional(
+            choice(
+              ['HVM', 'PV', 'PVH'],
+              'HVM: fully virtualised, as on KVM. PV, PVH: paravirtualised, on Xen; the image has a configuration of GRUB or extlinux. Absent: HVM where the host has it, else what the host has.',
+            ),
+          ),
+        },
+        'How a machine boots from it.',
+      ),
+    ),
     minimum: optional(
       object(
         {

@@ -17,6 +17,7 @@ const shownIn: Partial<Record<ErrorCode, string>> = {
   ImageNotFound: 'ImageReady',
   ImageFailed: 'ImageReady',
   ArchitectureMismatch: 'ImageReady',
+  ModeMismatch: 'ImageReady',
   StoragePoolNotFound: 'DisksReady',
   PoolNotFound: 'DisksReady',
   PoolInactive: 'DisksReady',

@@ -31,6 +31,7 @@ export function machineSpec(vm: ReadObject<VirtualMachine>, resolved: Resolved, 
     cpus: size.value.cpus,
     memory: size.value.memory,
     architecture: image.value.architecture,
+    ...(image.value.mode === undefined ? {} : { mode: image.value.mode }),
     ...(context.accelerator === undefined ? {} : { accelerator: context.accelerator }),
     disks: [{ name: 'root', pool, volume: volumeNames.disk(instanceID, 'root') }],
     seed: {

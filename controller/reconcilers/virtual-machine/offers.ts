@@ -39,6 +39,7 @@ function hypervisorOffer(name: string, caches: Caches, networks: ReadonlySet<str
     reachable: hypervisor !== undefined && conditionIs(hypervisor, 'Reachable', 'True'),
     open: hypervisor?.spec.scheduling !== 'Cordoned' && hypervisor?.metadata.deletionTimestamp === undefined,
     architectures: hypervisor?.status?.capabilities?.architectures ?? [],
+    modes: hypervisor?.status?.capabilities?.modes ?? [],
     pools: poolOffers(name, caches),
     networks,
   }

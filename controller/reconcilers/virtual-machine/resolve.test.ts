@@ -68,6 +68,17 @@ describe('image', () => {
     expect(resolved({ image: { name } }).problem?.code).toBe(code)
   })
 
+  it('says in which mode it boots, for placement', () => {
+    const modeOf = (spec: object) => {
+      lab.kube.put(anImage('debian', { spec }))
+      const vm = machine()
+      return demandOf(vm, resolve(vm, lab.caches))?.mode
+    }
+    expect(modeOf({ boot: { mode: 'PV' } })).toBe('PV')
+    expect(modeOf({ boot: {} })).toBeUndefined()
+    expect(modeOf({})).toBeUndefined()
+  })
+
   it('that is fetched anew, or going, still serves the machines that are made from it', () => {
     const image = pinnedImage()
     lab.kube.put(

@@ -1,6 +1,7 @@
 /** What a VirtualMachine's spec means, given the objects that it names. Pure over the caches. */
 import { createHash } from 'node:crypto'
 import { parseBytes, type VirtualMachine, type VirtualMachineStatus } from '../../api/index.ts'
+import type { BootMode } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import type { Demand } from '../../placement/index.ts'
 import type { Caches } from '../shared/caches.ts'
@@ -26,6 +27,8 @@ export interface ResolvedImage {
   /** Bytes. */
   readonly virtualSize: number
   readonly architecture: string
+  /** Absent: any. */
+  readonly mode?: BootMode
   /** Bytes of memory that a new machine must have. */
   readonly leastMemory?: number
   /** Bytes of root disk that a new machine must have. */
@@ -110,6 +113,7 @@ export function resolveImage(vm: ReadObject<VirtualMachine>, caches: Caches): Re
       format: format === 'QCOW2' ? 'qcow2' : 'raw',
       virtualSize: parseBytes(virtualSize),
       architecture: found.spec.architecture ?? 'x86_64',
+      ...(found.spec.boot?.mode === undefined ? {} : { mode: found.spec.boot.mode }),
       // A machine that is made already is not held to what was asked of new ones since.
       ...(pinned ? {} : leastOf(found.spec.minimum)),
     },
@@ -237,6 +241,7 @@ export function demandOf(vm: ReadObject<VirtualMachine>, resolved: Resolved): De
     cpus: size.value.cpus,
     memory: size.value.memory,
     architecture: image.value.architecture,
+    ...(image.value.mode === undefined ? {} : { mode: image.value.mode }),
     tolerations: (tolerations ?? []).map(({ operator = 'Equal', ...rest }) => ({ operator, ...rest })),
     networks: [...new Set(interfaces.value.map(({ network }) => network))],
     ...(slot === undefined ? {} : { slot }),

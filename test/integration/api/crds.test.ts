@@ -89,6 +89,7 @@ test.each([
   'qemu:///system?socket=/tmp/a.b/libvirt-sock',
   'qemu+tls://[2001:db8::1]:16514/system',
   'qemu://kvm1.example.org/system',
+  'xen+tls://xen1.example.org/system',
   'test:///default',
 ])('accepts the libvirt URI %s', async (uri) => {
   accepted(await plane.api.create(changed(least.Hypervisor, { 'spec.libvirt.uri': uri }), { dryRun: true }))
