@@ -102,14 +102,14 @@ export type Step =
 /**
  * Steps that are decided anew on live reads of the VirtualMachine and its Slots, with the host observed after them
  * (claim protocol: docs/decisions/0005-claim-protocol.md). The others are compare-and-swaps of what was read, so that a
- * stale decision is void.
+ * stale decision is void. MarkHalted is one too, of the machine alone: a Slot that is Releasing by now tells that the
+ * stop was ours.
  */
 const cachedSteps: ReadonlySet<Step['do']> = new Set([
   'AddFinalizer',
   'Claim',
   'Record',
   'MarkRunning',
-  'MarkHalted',
   'Wait',
   'AwaitShutdown',
   'AwaitRestart',

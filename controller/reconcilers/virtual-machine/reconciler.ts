@@ -1,9 +1,10 @@
 import jsonPatch from 'fast-json-patch'
-import { virtualMachines } from '../../api/index.ts'
+import { type VirtualMachine, virtualMachines } from '../../api/index.ts'
 import { type BerthError, toBerthError } from '../../errors/index.ts'
 import { sameStatus } from '../../runtime/conditions.ts'
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import { retried } from '../shared/retried.ts'
+import { isUntried } from '../shared/untried.ts'
 import { act } from './act.ts'
 import { type Dependencies, type Memory, ShutdownRequests, StartAttempts } from './dependencies.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
@@ -38,6 +39,7 @@ export class VirtualMachineReconciler implements Reconciler {
     const vm = this.#dependencies.caches.virtualMachines.get(key)
     if (!vm) return {}
     if (isPaused(vm)) return {}
+    if (this.#waitsForHosts(vm)) return { requeueAfter: 1_000 }
     const decided = await this.#decide(key, signal)
     if (!decided) return { requeueAfter: 1_000 }
     const { view, step } = decided
@@ -54,6 +56,13 @@ export class VirtualMachineReconciler implements Reconciler {
     this.#tell(view, step, problem, failure)
     if (failure) throw retried(failure, 5 * lookAgainAfter)
     return this.#next(view, step)
+  }
+
+  /** A host of its own was not tried yet by this process: that is no news of the machine. */
+  #waitsForHosts({ metadata, status }: VirtualMachine): boolean {
+    const claimed = this.#dependencies.caches.slots.byIndex('consumer', metadata.uid ?? '')
+    const names = [status?.hypervisor, ...claimed.map(({ spec }) => spec.hypervisor)]
+    return names.some((name) => name !== undefined && isUntried(name, this.#dependencies))
   }
 
   /** The step to take. What needs it is decided anew on live reads; undefined: the object is gone, or paused. */

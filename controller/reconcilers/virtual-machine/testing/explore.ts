@@ -1,107 +1,111 @@
 /** Searches a world for states that must not be, and for runs that do not arrive. */
-import type { State, World } from './world.ts'
+import { Edges } from './cycles.ts'
+import type { State } from './state.ts'
+import { StateTable } from './state-table.ts'
+import type { World } from './world.ts'
 
 export interface Finding {
   readonly what: string
+  /** What happened from the beginning: a shortest one. */
   readonly trace: readonly string[]
 }
 export interface Outcome {
   readonly states: number
   readonly atRest: number
+  /** Length of the longest of the shortest ways to a state. */
+  readonly depth: number
   readonly finding?: Finding
 }
 
-/** More steps than any run without further faults needs to fall silent. */
-const longestRun = 200
+export interface Limits {
+  /** More states than so many are not looked at: that is a finding too. */
+  readonly states?: number
+  /** Called now and then with the number of states met and looked at. */
+  readonly onProgress?: (met: number, done: number) => void
+}
 
 /**
- * Every state that can be reached, breadth first, so that a trace is a shortest one. From each a fair run without
- * further faults must fall silent with the goal reached; what such a run passes is known to be good, so that the runs
- * cost no more than the states.
+ * Every state that can be reached, breadth first. Three things are asked for separately: that each is safe; that where
+ * nothing is left to be done, the goal is reached; and that no cycle without further faults contains a call. Together:
+ * once faults stop, every fair run arrives, and falls silent.
  */
-export function explore(world: World, limit = 400_000): Outcome {
-  const first = JSON.stringify(world.initial())
-  const seen = new Map<string, { readonly from: string | undefined; readonly label: string }>()
-  seen.set(first, { from: undefined, label: 'start' })
-  const arrives = new Set<string>()
+export function explore(world: World, { states: limit = 300_000, onProgress }: Limits = {}): Outcome {
+  const table = new StateTable(world.layout.width)
+  const parents: number[] = [-1]
+  const edges = new Edges()
+  table.add(world.initial())
   let atRest = 0
-  const traceTo = (key: string): string[] => {
-    const trace: string[] = []
-    for (let at: string | undefined = key; at !== undefined; at = seen.get(at)?.from) {
-      trace.unshift(seen.get(at)?.label ?? '')
-    }
-    return trace
-  }
-  const fail = (what: string, key: string, more: readonly string[] = []): Outcome => ({
-    states: seen.size,
+  let depth = 0
+  let endOfLayer = 1
+  const outcome = (finding?: Finding): Outcome => ({
+    states: table.size,
     atRest,
-    finding: { what, trace: [...traceTo(key), ...more] },
+    depth,
+    ...(finding === undefined ? {} : { finding }),
   })
-  for (const [key] of seen) {
-    if (seen.size > limit) return fail(`more than ${limit} states`, first)
-    const state = JSON.parse(key) as State
+  const traceTo = (index: number): string[] => traceOf(world, table, parents, index)
+
+  for (let index = 0; index < table.size; index++) {
+    if (table.size > limit) return outcome({ what: `more than ${limit} states`, trace: [] })
+    if (index === endOfLayer) {
+      depth++
+      endOfLayer = table.size
+    }
+    if ((index & 0x3fff) === 0) onProgress?.(table.size, index)
+    const state = table.at(index)
     if (world.atRest(state)) {
       atRest++
-      const missed = world.goalMissed(state)
-      if (missed !== undefined) return fail(`at rest: ${missed}`, key)
+      const missed = world.asksForGuestsOnly ? undefined : world.goalMissed(state)
+      if (missed !== undefined) return outcome({ what: `at rest: ${missed}`, trace: traceTo(index) })
     }
-    const run = fairRun(world, key, arrives)
-    if (run) return fail(run.what, key, run.trace)
-    for (const { label, state: next, violation } of world.successors(state)) {
-      const broken = violation ?? world.violation(next)
-      if (broken !== undefined) return fail(broken, key, [label])
-      const nextKey = JSON.stringify(next)
-      if (!seen.has(nextKey)) seen.set(nextKey, { from: key, label })
-    }
+    let broken: Finding | undefined
+    world.successors(state, ({ state: next, kind, violation, label }) => {
+      if (broken) return
+      const { index: to, isNew } = table.add(next)
+      const what = violation ?? (isNew ? world.violation(next) : undefined)
+      if (what !== undefined) broken = { what, trace: [...traceTo(index), label()] }
+      if (isNew) parents.push(index)
+      if (kind !== 'Fault' && to !== index) edges.add(to, kind === 'Send')
+    })
+    if (broken) return outcome(broken)
+    edges.endNode()
   }
-  return { states: seen.size, atRest }
+  const circle = world.asksForGuestsOnly ? undefined : edges.findEffectInCycle()
+  if (!circle) return outcome()
+  const again = labelOf(world, table, circle.from, circle.to)
+  return outcome({ what: 'no silence: a call is made again and again', trace: [...traceTo(circle.from), again] })
 }
 
-/** Follows one fair schedule without faults. Undefined: it arrives, or meets a state that is known to arrive. */
-export function fairRun(world: World, key: string, arrives: Set<string>): Finding | undefined {
-  const passed: string[] = []
+function traceOf(world: World, table: StateTable, parents: readonly number[], index: number): string[] {
   const trace: string[] = []
-  let state = JSON.parse(key) as State
-  let turn = 0
-  for (let step = 0; step < longestRun; step++) {
-    const at = `${turn}${JSON.stringify(state)}`
-    if (arrives.has(at)) break
-    passed.push(at)
-    if (world.atRest(state)) {
-      const missed = world.goalMissed(state)
-      if (missed !== undefined) return { what: `a run without faults ends: ${missed}`, trace }
-      break
-    }
-    const next = world.successors(state).filter(({ fault }) => !fault)
-    // What is on its way arrives and pending reads end first; then the keys take turns.
-    const reads = next.filter(({ label }) => label.startsWith('a pass reads') || label.startsWith('on the cache'))
-    const others = next.filter((successor) => !reads.includes(successor))
-    const chosen = others[0] ?? reads[turn++ % Math.max(reads.length, 1)]
-    if (!chosen) return { what: 'nothing can happen, and the goal is missed', trace }
-    turn %= 1_000
-    trace.push(chosen.label)
-    const broken = chosen.violation ?? world.violation(chosen.state)
-    if (broken !== undefined) return { what: broken, trace }
-    state = chosen.state
-    if (step === longestRun - 1) return { what: `no silence after ${longestRun} steps`, trace }
-  }
-  for (const at of passed) arrives.add(at)
-  return undefined
+  for (let at = index; at > 0; at = parents[at] ?? -1) trace.unshift(labelOf(world, table, parents[at] ?? 0, at))
+  return trace
 }
 
-/** One walk through a world that is too large to search: `choose` picks among so many. */
+function labelOf(world: World, table: StateTable, from: number, to: number): string {
+  const wanted = table.at(to)
+  let found = ''
+  world.successors(table.at(from), ({ state, label }) => {
+    if (found === '' && isSame(state, wanted)) found = label()
+  })
+  return found
+}
+
+const isSame = (a: State, b: State): boolean => a.every((part, index) => part === b[index])
+
+/** One walk through a world that is too large to search: `choose` picks among so many. Every state on it is safe. */
 export function walk(world: World, steps: number, choose: (of: number) => number): Finding | undefined {
   const trace: string[] = []
   let state = world.initial()
   for (let step = 0; step < steps; step++) {
-    const next = world.successors(state)
+    const next: { readonly label: () => string; readonly state: State; readonly violation: string | undefined }[] = []
+    world.successors(state, (successor) => next.push(successor))
     const chosen = next[choose(next.length)]
     if (!chosen) break
-    trace.push(chosen.label)
-    const broken = chosen.violation ?? world.violation(chosen.state)
-    if (broken !== undefined) return { what: broken, trace }
+    trace.push(chosen.label())
+    const what = chosen.violation ?? world.violation(chosen.state)
+    if (what !== undefined) return { what, trace }
     state = chosen.state
   }
-  const run = fairRun(world, JSON.stringify(state), new Set())
-  return run && { what: run.what, trace: [...trace, ...run.trace] }
+  return undefined
 }

@@ -1,0 +1,120 @@
+/** The domain of pairs of desired and observed state: small enough to enumerate, with every value that the planner tells apart. */
+import type { Desired } from '../model.ts'
+import { hostOf, type IdealHost, type Pair } from './ideal.ts'
+import { isDown, type Machine } from './state.ts'
+
+const flags = [false, true] as const
+type Place = Pick<Desired, 'claims' | 'recordedSlot' | 'hypervisor'>
+
+const claim = (slot: string, phase: 'Bound' | 'Releasing') => ({
+  slot,
+  hypervisor: hostOf(slot),
+  phase,
+  occupied: false,
+})
+const held = ['None', 'Bound', 'Releasing'] as const
+const recorded: readonly Omit<Place, 'claims'>[] = [
+  {},
+  { hypervisor: 'h1' },
+  { hypervisor: 'h2' },
+  { hypervisor: 'h1', recordedSlot: 's1' },
+  { hypervisor: 'h2', recordedSlot: 's2' },
+]
+
+/** Which slots it holds, which it has recorded. */
+export const places: readonly Place[] = held.flatMap((first) =>
+  held.flatMap((second) =>
+    recorded.map((where) => ({
+      claims: [...(first === 'None' ? [] : [claim('s1', first)]), ...(second === 'None' ? [] : [claim('s2', second)])],
+      ...where,
+    })),
+  ),
+)
+
+/** What is not defined cannot be off, nor parked; only what is off is so for a reason. */
+const isPossible = (machine: Machine): boolean =>
+  !(machine.transient && (machine.parked || isDown(machine))) && (isDown(machine) || machine.reason === 'Unknown')
+
+export const machines: readonly (Machine | undefined)[] = [
+  undefined,
+  ...(['Running', 'Paused', 'Suspended', 'Stopped'] as const).flatMap((power) =>
+    flags.flatMap((parked) =>
+      flags.flatMap((transient) =>
+        ['s1', 's2'].flatMap((slot) =>
+          (['Guest', 'Unknown'] as const).map((reason): Machine => ({ power, parked, transient, slot, reason })),
+        ),
+      ),
+    ),
+  ),
+].filter((machine) => !machine || isPossible(machine))
+
+export const away = { reachable: false, foreign: false, machine: undefined, disk: false } as const
+export const empty: IdealHost = { ...away, reachable: true }
+export const calm: Pair['facts'] = {
+  rootPool: 'pool',
+  imagePlaced: true,
+  settled: true,
+  startDelayed: false,
+  shutdown: { askedLately: false, timedOut: false },
+}
+
+export interface Domain {
+  readonly shutdownModes: readonly Desired['shutdownMode'][]
+  readonly retained: readonly boolean[]
+  readonly settled: readonly boolean[]
+  /** Each may be away, or not. */
+  readonly reachable: readonly (readonly string[])[]
+}
+/** What a run of the unit tests enumerates. */
+export const smallDomain: Domain = {
+  shutdownModes: ['TrySoft'],
+  retained: [false],
+  settled: [true],
+  reachable: [['h1', 'h2']],
+}
+export const largeDomain: Domain = {
+  shutdownModes: ['TrySoft', 'Soft', 'Hard'],
+  retained: flags.slice(),
+  settled: flags.slice(),
+  reachable: [['h1', 'h2'], ['h1'], ['h2']],
+}
+
+/** Every desired state of the domain, whether it could come to be or not. */
+export function* desireds({ shutdownModes, retained }: Pick<Domain, 'shutdownModes' | 'retained'>): Generator<Desired> {
+  for (const place of places)
+    for (const shutdownMode of shutdownModes)
+      for (const retains of retained)
+        for (let bits = 0; bits < 64; bits++) {
+          const bit = (index: number) => (bits & (1 << index)) !== 0
+          yield {
+            instanceID: 'a1',
+            finalizer: bit(0),
+            deleting: bit(1),
+            powerState: bit(2) ? 'Running' : 'Stopped',
+            shutdownMode,
+            ...place,
+            runSeen: bit(3),
+            halted: bit(4) && bit(2),
+            diskMade: bit(5),
+            retainedDisks: retains ? ['root'] : [],
+          }
+        }
+}
+
+/** Every pair of the domain: the machine and its disk may be on the first host. */
+export function* pairs(domain: Domain): Generator<Pair> {
+  for (const desired of desireds(domain))
+    for (const machine of machines)
+      for (const disk of flags)
+        for (const settled of domain.settled)
+          for (const reachable of domain.reachable)
+            yield {
+              desired,
+              hosts: {
+                h1: { reachable: reachable.includes('h1'), foreign: false, machine, disk },
+                h2: { ...empty, reachable: reachable.includes('h2') },
+              },
+              facts: { ...calm, settled },
+              hasRoom: true,
+            }
+}
