@@ -77,6 +77,14 @@ export class PoolControl {
     }
   }
 
+  /** Restarts a member's toolstack: connections break and sessions go, machines run on. */
+  async restartToolstack(index: number): Promise<void> {
+    const server = this.#server(index)
+    await server.stop()
+    this.endSessions()
+    await server.start()
+  }
+
   /** Brings a member back, on its address and port. */
   async startMember(index: number): Promise<void> {
     const server = this.#server(index)

@@ -1,7 +1,46 @@
 import { XapiError } from '../errors.ts'
-import type { Handlers } from './call.ts'
+import type { Call, Handlers } from './call.ts'
+import { dropVdi } from './vdi.ts'
+
+/** An SR that no host is to use any more goes with its PBDs' records; `forget` leaves what is stored. */
+function drop({ pool }: Call, { sr }: { readonly sr: string }): undefined {
+  const { PBDs, VDIs } = pool.database.get('SR', sr)
+  if (pool.isPlugged(sr)) throw new XapiError('SR_HAS_PBD', sr)
+  for (const vdi of VDIs) dropVdi(pool, vdi)
+  for (const pbd of PBDs) pool.database.remove('PBD', pbd)
+  pool.database.remove('SR', sr)
+  return undefined
+}
 
 export const srMessages: Handlers<'SR'> = {
+  create(
+    { pool },
+    { host, device_config, physical_size, name_label, name_description, type, content_type, shared, sm_config },
+  ) {
+    pool.database.get('host', host)
+    const SR = pool.database.create('SR', {
+      name_label,
+      name_description,
+      type,
+      content_type,
+      shared,
+      physical_size,
+      sm_config,
+    })
+    const hosts = shared ? pool.database.all('host').map(([reference]) => reference) : [host]
+    for (const each of hosts) {
+      pool.database.create('PBD', { host: each, SR, device_config, currently_attached: true })
+    }
+    pool.refreshAround('SR', SR)
+    return SR
+  },
+  forget: drop,
+  destroy(call, { sr }) {
+    const { PBDs, VDIs } = call.pool.database.get('SR', sr)
+    if (VDIs.length > 0) throw new XapiError('SR_NOT_EMPTY')
+    for (const pbd of PBDs) call.pool.database.update('PBD', pbd, { currently_attached: false })
+    return drop(call, { sr })
+  },
   async scan({ pool, work }, { sr }) {
     pool.database.get('SR', sr)
     if (!pool.isPlugged(sr)) throw new XapiError('SR_NO_PBDS', sr)
@@ -26,6 +65,18 @@ export const srMessages: Handlers<'SR'> = {
 }
 
 export const pbdMessages: Handlers<'PBD'> = {
+  create({ pool }, { args }) {
+    pool.database.get('host', args.host)
+    pool.database.get('SR', args.SR)
+    return pool.database.create('PBD', { ...args, currently_attached: false })
+  },
+  destroy({ pool }, { self }) {
+    if (pool.database.get('PBD', self).currently_attached) {
+      throw new XapiError('OPERATION_NOT_ALLOWED', 'PBD is currently attached')
+    }
+    pool.database.remove('PBD', self)
+    return undefined
+  },
   plug({ pool }, { self }) {
     pool.database.update('PBD', self, { currently_attached: true })
     pool.refreshAround('SR', pool.database.get('PBD', self).SR)
