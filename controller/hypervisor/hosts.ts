@@ -4,7 +4,13 @@ import type { Session } from './port.ts'
 /** Whether a hypervisor can be worked with now. */
 export type HostState =
   | { readonly connected: true; readonly session: Session; readonly callTimeout: number }
-  | { readonly connected: false; readonly code: ErrorCode; readonly message: string }
+  | {
+      readonly connected: false
+      readonly code: ErrorCode
+      readonly message: string
+      /** This process has not tried yet: of the host nothing is known, and nothing is told, least of all that it is away. */
+      readonly untried?: true
+    }
 
 /** The sessions that are open, by name of the Hypervisor. Only its reconciler opens and closes them. */
 export interface Hosts {
@@ -21,6 +27,7 @@ export class HostRegistry implements Hosts {
         connected: false,
         code: 'HypervisorUnreachable',
         message: `hypervisor ${hypervisor} is not connected yet`,
+        untried: true,
       }
     )
   }

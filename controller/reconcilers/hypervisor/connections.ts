@@ -79,6 +79,13 @@ export class Connections {
     }
   }
 
+  /** It cannot be worked with, for a reason that was found before, or instead of, connecting. */
+  failed(name: string, { code, message }: BerthError): void {
+    if (!this.#registry.get(name).connected) {
+      this.#registry.set(name, { connected: false, code, message: `hypervisor ${name}: ${message}` })
+    }
+  }
+
   /** Hands on a listing that was made for another reason. */
   tell(name: string, entries: readonly InventoryEntry[]): void {
     this.#listener.inventory(name, entries)

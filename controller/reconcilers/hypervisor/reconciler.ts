@@ -93,6 +93,7 @@ export class HypervisorReconciler implements Reconciler {
       return { sight }
     } catch (error) {
       const failure = toBerthError(error)
+      connections.failed(hypervisor.metadata.name, failure)
       return { sight: { problem: { code: failure.code, message: failure.message } }, failure }
     }
   }

@@ -7,6 +7,7 @@ import type { ImageContent, Session } from '../../hypervisor/port.ts'
 import type { Clock, Tasks } from '../../runtime/port.ts'
 import type { Caches } from '../shared/caches.ts'
 import { hostPool } from '../shared/host-pool.ts'
+import { isUntried } from '../shared/untried.ts'
 import type { AnyImage } from './kinds.ts'
 
 export interface Placing {
@@ -50,9 +51,17 @@ export function poolsWanted(image: AnyImage, { virtualMachines }: Caches): Map<s
   return wanted
 }
 
+export interface Where {
+  readonly poolName: string
+  /** A machine waits for it there. */
+  readonly waiting: boolean
+  /** What was told of it last. */
+  readonly before?: Placing
+}
+
 /** Where the image is in one pool; starts placing it where a machine waits for it. Undefined: nobody does, nor is it there. */
 export async function place(
-  { poolName, waiting }: { readonly poolName: string; readonly waiting: boolean },
+  { poolName, waiting, before }: Where,
   content: Content,
   dependencies: PlacingDependencies,
   onChange: () => void,
@@ -74,6 +83,7 @@ export async function place(
   }
   // Half a placing stays known, so that it is removed with the image.
   if (!waiting) return { ...base, state: 'Failed' }
+  if (isUntried(pool.spec.hypervisor, dependencies)) return before ?? { ...base, state: 'Placing', percent: 0 }
   try {
     const session = sessionOf(pool, dependencies.hosts)
     const placed = await session.placedImage(hostPool(pool), content.digest, { signal })
@@ -86,7 +96,8 @@ export async function place(
     )
     return { ...base, state: 'Placing', percent: 0, ...(problem ? { problem } : {}) }
   } catch (error) {
-    return { ...base, state: 'Failed', ...(waiting ? { problem: toBerthError(error) } : {}) }
+    // That it cannot be looked at is no news of what was complete.
+    return { ...base, state: before?.state === 'Ready' ? 'Ready' : 'Failed', problem: toBerthError(error) }
   }
 }
 

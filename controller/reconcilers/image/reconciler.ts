@@ -75,7 +75,8 @@ export class ImageReconciler implements Reconciler {
       }
       if (before?.state === 'Ready' && !wanted.get(name)?.waiting) return before as Placing
       if (!before && !wanted.get(name)?.waiting) return undefined
-      const where = { poolName: name, waiting: wanted.get(name)?.waiting ?? false }
+      const waiting = wanted.get(name)?.waiting ?? false
+      const where = { poolName: name, waiting, ...(before ? { before: before as Placing } : {}) }
       return place(where, { digest, format, length: storedSize }, this.#dependencies, enqueue, signal)
     })
     return (await Promise.all(placings)).filter((placing) => placing !== undefined)

@@ -1,10 +1,11 @@
 import { type Network, type NetworkStatus, networks } from '../../api/index.ts'
 import type { Hosts } from '../../hypervisor/hosts.ts'
-import type { KubeClient } from '../../kube/port.ts'
+import type { KubeClient, ReadObject } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import { attachmentOn } from '../shared/attachment.ts'
 import type { Caches } from '../shared/caches.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
+import { isUntried } from '../shared/untried.ts'
 import { writeStatus } from '../shared/write-status.ts'
 
 export interface NetworkDependencies {
@@ -54,9 +55,11 @@ export class NetworkReconciler implements Reconciler {
     return { requeueAfter: missing.length > 0 ? lookForMissingAfter : lookAgainAfter }
   }
 
-  async #look(network: Network, hypervisor: string, signal: AbortSignal): Promise<Attachment | undefined> {
+  async #look(network: ReadObject<Network>, hypervisor: string, signal: AbortSignal): Promise<Attachment | undefined> {
     const attachment = attachmentOn(network, hypervisor)
     if (!attachment) return undefined
+    const known = network.status?.attachments?.find((attached) => attached.hypervisor === hypervisor)
+    if (known && isUntried(hypervisor, this.#dependencies)) return known
     const host = this.#dependencies.hosts.get(hypervisor)
     if (!host.connected) return { hypervisor, state: 'Unknown' }
     try {

@@ -3,6 +3,7 @@ import type { InventoryEntry } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import { conditionIs, conditionOf } from '../shared/conditions.ts'
+import { isUntried } from '../shared/untried.ts'
 import { writeStatus } from '../shared/write-status.ts'
 import type { Inventories } from './inventories.ts'
 import { type OrphanDependencies, releaseOrphan } from './orphan.ts'
@@ -43,6 +44,8 @@ export class SlotReconciler implements Reconciler {
       if (guarded) await client.setFinalizers(slots, slot, [], { signal })
       return {}
     }
+    // It is looked at again once its host was tried.
+    if (isUntried(slot.spec.hypervisor, this.#dependencies)) return {}
     const orphan = held ? await releaseOrphan(slot, this.#dependencies, signal) : 'None'
     if (orphan === 'Stepped') return { requeueAfter: 0 }
     const seen = { ...(await this.#observe(slot, signal)), abandoned: orphan === 'Runs' }

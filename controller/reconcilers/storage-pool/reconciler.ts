@@ -15,6 +15,7 @@ import type { Caches } from '../shared/caches.ts'
 import { isFalse, isTrue, summarize } from '../shared/conditions.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import { retried } from '../shared/retried.ts'
+import { isUntried } from '../shared/untried.ts'
 import { writeStatus } from '../shared/write-status.ts'
 
 export interface StoragePoolDependencies {
@@ -52,6 +53,8 @@ export class StoragePoolReconciler implements Reconciler {
       await client.setFinalizers(storagePools, pool, [finalizers.inUse], { signal })
       return {}
     }
+    // It is looked at again once its host was tried.
+    if (isUntried(pool.spec.hypervisor, this.#dependencies)) return {}
     const { seen, failure } = await this.#look(pool, signal)
     const ready = deleting
       ? isFalse('Ready', 'InUse', `${users.length} need it: ${users.slice(0, 10).join(', ')}`)
