@@ -1,0 +1,296 @@
+import { hypervisors, slots, storagePools, virtualMachines } from '../../../controller/api/index.ts'
+import { aHypervisor, aMachine, aPool } from '../world/objects.ts'
+import type { World } from '../world/world.ts'
+import {
+  addHost,
+  always,
+  free,
+  furnish,
+  furnished,
+  gone,
+  isOff,
+  isReady,
+  machine,
+  onHost,
+  removeMachine,
+  runs,
+  type Step,
+  setPower,
+  type Workload,
+} from './workload.ts'
+
+const create =
+  (name: string, spec: object = {}) =>
+  (world: World) =>
+    world.create(aMachine(name, spec))
+const begin = (name: string, spec: object = {}): Step => ({
+  what: 'the beginning',
+  until: always,
+  act: create(name, spec),
+})
+const running = (name: string, act?: Step['act']): Step => ({
+  what: `${name} runs`,
+  until: runs(name),
+  ...(act ? { act } : {}),
+})
+const off = (name: string, act?: Step['act']): Step => ({
+  what: `${name} is off`,
+  until: isOff(name),
+  ...(act ? { act } : {}),
+})
+const removed = (name: string, act?: Step['act']): Step => ({
+  what: `${name} is gone`,
+  until: (world) => gone(world, virtualMachines, name),
+  ...(act ? { act } : {}),
+})
+/** All slots can be claimed again. */
+const freed = (count: number): Step => ({
+  what: `${count} slots are free`,
+  until: (world) => free(world).length === count,
+})
+
+const oneHost = (count: number) => ({ furnish: furnish({ kvm1: count }), furnished: furnished(count) })
+
+export const workloads: readonly Workload[] = [
+  { name: 'create', title: 'a machine is created', ...oneHost(1), steps: [begin('web'), running('web')] },
+  {
+    name: 'delete',
+    title: 'a machine that runs is deleted',
+    ...oneHost(1),
+    steps: [begin('web'), running('web', removeMachine('web')), removed('web'), freed(1)],
+  },
+  {
+    name: 'stop',
+    title: 'a machine is stopped, and started again',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      running('web', setPower('web', 'Stopped')),
+      off('web', setPower('web', 'Running')),
+      running('web'),
+    ],
+  },
+  {
+    name: 'create-stopped',
+    title: 'a machine is declared stopped, and started later',
+    ...oneHost(1),
+    steps: [
+      begin('web', { powerState: 'Stopped' }),
+      {
+        what: 'web is Ready',
+        until: (world) => isReady(machine(world, 'web') ?? { metadata: {} }),
+        act: setPower('web', 'Running'),
+      },
+      running('web'),
+    ],
+  },
+  {
+    name: 'image-for-two',
+    title: 'two machines wait for one image on one pool',
+    ...oneHost(2),
+    steps: [
+      {
+        what: 'the beginning',
+        until: always,
+        act: (world) => {
+          create('web')(world)
+          create('db')(world)
+        },
+      },
+      running('web'),
+      running('db'),
+    ],
+  },
+  {
+    name: 'slot-handed-over',
+    title: 'a machine waits for the slot of another, which is stopped',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      running('web', create('db')),
+      {
+        what: 'db waits',
+        until: (world) => reason(world, 'db') === 'WaitingForSlot',
+        act: setPower('web', 'Stopped'),
+      },
+      running('db'),
+      off('web'),
+    ],
+  },
+  {
+    name: 'slot-of-the-deleted',
+    title: 'a machine waits for the slot of another, which is deleted',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      running('web', create('db')),
+      { what: 'db waits', until: (world) => reason(world, 'db') === 'WaitingForSlot', act: removeMachine('web') },
+      running('db'),
+      removed('web'),
+    ],
+  },
+  {
+    name: 'hypervisor-comes-and-goes',
+    title: 'a hypervisor is added with its pool, takes a machine, and is removed with everything on it',
+    furnish: (world) => {
+      furnish({})(world)
+      addHost(world, 'kvm1')
+    },
+    furnished: furnished(0),
+    steps: [
+      {
+        what: 'the beginning',
+        until: always,
+        act: (world) =>
+          world.create(aHypervisor('kvm1', 2), aPool('disks', 'kvm1', { poolName: 'disks', path: '/disks' })),
+      },
+      { what: 'the pool is ready', until: (world) => world.api.list(storagePools).every(isReady), act: create('web') },
+      running('web', removeMachine('web')),
+      removed('web', (world) => {
+        world.api.delete('storagepools', { name: 'disks' })
+        world.api.delete('hypervisors', { name: 'kvm1' })
+      }),
+      {
+        what: 'hypervisor, pool and slots are gone',
+        until: (world) =>
+          gone(world, hypervisors, 'kvm1') && gone(world, storagePools, 'disks') && world.api.list(slots).length === 0,
+      },
+    ],
+  },
+  {
+    name: 'slots-shrink',
+    title: 'a hypervisor is given more slots, then fewer than are held',
+    ...oneHost(1),
+    steps: [
+      { ...begin('web'), act: create('web') },
+      running('web', setSlots('kvm1', 3)),
+      { what: 'two more are free', until: (world) => free(world).length === 2, act: setSlots('kvm1', 0) },
+      {
+        what: 'the free ones are gone',
+        until: (world) => world.api.list(slots).length === 1,
+        act: removeMachine('web'),
+      },
+      { what: 'all are gone', until: (world) => world.api.list(slots).length === 0 },
+      removed('web'),
+    ],
+  },
+  {
+    name: 'stopped-in-mid-work',
+    title: 'a machine is stopped while it is being built, and started again',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      { what: 'web is defined', until: (world) => onHost(world, 'web') !== undefined, act: setPower('web', 'Stopped') },
+      off('web', setPower('web', 'Running')),
+      running('web'),
+    ],
+  },
+  {
+    name: 'deleted-in-mid-work',
+    title: 'a machine is deleted while its disk is being made',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      { what: 'the image is on its way', until: (world) => imagesOn(world, 'kvm1') > 0, act: removeMachine('web') },
+      removed('web'),
+      freed(1),
+    ],
+  },
+  {
+    name: 'deleted-and-made-anew',
+    title: 'a machine is deleted and made anew under its name',
+    ...oneHost(1),
+    steps: [begin('web'), running('web', removeMachine('web')), removed('web', create('web')), running('web')],
+  },
+  {
+    name: 'guest-shuts-down',
+    title: 'a guest shuts itself down, which frees its slot; later it is started again',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      running('web', (world) => {
+        const found = onHost(world, 'web')
+        found?.host.turnOff(found.id, 'Guest')
+        if (found) world.hosts.tell(found.hostName, found.id, 'shutdown')
+      }),
+      { what: 'the slot is free', until: (world) => free(world).length === 1, act: setPower('web', 'Stopped') },
+      { what: 'web is off', until: isOff('web'), act: setPower('web', 'Running') },
+      running('web'),
+    ],
+  },
+  {
+    name: 'host-reboots',
+    title: 'a machine goes off with its host, and is started again',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      running('web', (world) => {
+        const found = onHost(world, 'web')
+        found?.host.turnOff(found.id, 'Unknown')
+        if (found) world.hosts.tell(found.hostName, found.id, 'stopped')
+      }),
+      { what: 'web runs on its host', until: (world) => onHost(world, 'web')?.power === 'Running' },
+      running('web'),
+    ],
+  },
+  {
+    name: 'disk-retained',
+    title: 'a machine whose disk is to be kept is deleted',
+    ...oneHost(1),
+    steps: [
+      begin('web', { disks: [{ name: 'root', deletionPolicy: 'Retain' }] }),
+      running('web', removeMachine('web')),
+      removed('web'),
+      freed(1),
+    ],
+  },
+  {
+    name: 'image-deleted',
+    title: 'an image is deleted after the last machine made from it',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      running('web', removeMachine('web')),
+      removed('web', (world) => world.api.delete('clusterimages', { name: 'debian' })),
+      { what: 'it is gone from the pool', until: (world) => imagesOn(world, 'kvm1') === 0 },
+      { what: 'it is gone', until: (world) => world.api.all().every(({ plural }) => plural !== 'clusterimages') },
+    ],
+  },
+  {
+    name: 'two-hosts',
+    title: 'four machines on two hosts; all are stopped',
+    furnish: furnish({ kvm1: 2, kvm2: 2 }),
+    furnished: furnished(4),
+    steps: [
+      {
+        what: 'the beginning',
+        until: always,
+        act: (world) => {
+          for (const name of ['a', 'b', 'c', 'd']) create(name)(world)
+        },
+      },
+      ...['a', 'b', 'c', 'd'].map((name) => running(name)),
+      {
+        what: 'all run',
+        until: always,
+        act: (world) => {
+          for (const name of ['a', 'b', 'c', 'd']) setPower(name, 'Stopped')(world)
+        },
+      },
+      ...['a', 'b', 'c', 'd'].map((name) => off(name)),
+    ],
+  },
+]
+
+const reason = (world: World, name: string) =>
+  machine(world, name)?.status?.conditions?.find(({ type }) => type === 'Ready')?.reason
+
+const imagesOn = (world: World, host: string): number =>
+  [...world.hosts.get(host).pools.values()].reduce((sum, { images }) => sum + images.size, 0)
+
+function setSlots(name: string, count: number) {
+  return (world: World) =>
+    world.api.edit(hypervisors, { name }, (hypervisor) => {
+      Object.assign(hypervisor.spec, { slots: [{ name: 'small', count, size: 'small' }] })
+    })
+}
