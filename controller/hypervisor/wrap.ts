@@ -84,9 +84,7 @@ export function guarded(session: Session, guard: Guard): Session {
 
 function guardedContent(content: ImageContent, guard: Guard): ImageContent {
   return {
-    digest: content.digest,
-    length: content.length,
-    format: content.format,
+    ...content,
     async *open() {
       for await (const part of content.open()) {
         guard.check()

@@ -43,7 +43,7 @@ export function inventory(host: FakeHypervisor): Inventory {
 
 /**
  * What must never be, looked for at every start from now on: one instance that runs on two hosts, or two machines that
- * run under the claim of one slot. Returns the list that findings are added to.
+ * run under the claim of one slot. Returns the list that findings are added to. A start then costs a look at all machines.
  */
 export function watchForDoubles(hosts: Iterable<FakeHypervisor>): readonly string[] {
   const all = [...hosts]

@@ -310,7 +310,8 @@ export class Machines {
 
   #run(machine: FakeMachine, definition: Definition): void {
     this.#usedMemory += definition.memory
-    machine.live = definition
+    // Each run has an identity of its own.
+    machine.live = { ...definition }
     machine.power = 'Running'
     machine.startedAt = this.#options.clock.monotonic()
     this.#changed(machine, 'Started')

@@ -14,9 +14,14 @@ export async function expectRefusal(call: Promise<unknown>, ...codes: readonly E
 export async function eventually<T>(condition: () => Promise<T | undefined | false>, deadline = 15_000): Promise<T> {
   const end = performance.now() + deadline
   for (;;) {
-    const found = await condition()
-    if (found !== undefined && found !== false) return found as T
-    if (performance.now() > end) throw new Error(`not within ${deadline} ms`)
+    let failure: unknown = new Error(`not within ${deadline} ms`)
+    try {
+      const found = await condition()
+      if (found !== undefined && found !== false) return found as T
+    } catch (error) {
+      failure = error
+    }
+    if (performance.now() > end) throw failure
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

@@ -6,6 +6,7 @@ import { describeImages } from './images.ts'
 import { describeMachines } from './machines.ts'
 import { describeParking } from './parking.ts'
 import { describeStorage } from './storage.ts'
+import { describeWaiting } from './waiting.ts'
 
 /** All parts of the contract. The last one ends the bench's own session and opens another. */
 export function describeContract(bench: Bench): void {
@@ -15,5 +16,6 @@ export function describeContract(bench: Bench): void {
   describeImages(bench)
   describeDisks(bench)
   describeStorage(bench)
+  describeWaiting(bench)
   describeConnecting(bench)
 }
