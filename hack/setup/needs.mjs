@@ -5,6 +5,9 @@ import { installControlPlane } from '../control-plane/install.mjs'
 import { packages as controlPlanePackages } from '../control-plane/packages.mjs'
 import { packages as hypervisorPackages } from '../hypervisor/packages.mjs'
 import { packages as imageBuildPackages } from '../reference-image/packages.mjs'
+import { packages as xenPackages } from '../xen/packages.mjs'
+import { installXenApi, xenApiPython } from '../xenapi/install.mjs'
+import { packages as xenApiPackages } from '../xenapi/packages.mjs'
 import { asRoot, hasPackageLists, installer, isDebian, missingHere } from './debian.mjs'
 import { cacheDirectory, root } from './directories.mjs'
 import { goProblem, goVersion } from './go.mjs'
@@ -28,7 +31,7 @@ export function findNeeds() {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     return { needs: [], problems: [`Linux on amd64 is needed; this is ${process.platform} on ${process.arch}.`] }
   }
-  const parts = [nodeModules(), debianPackages(), controlPlane(), guestImage()]
+  const parts = [nodeModules(), debianPackages(), controlPlane(), guestImage(), xenApi()]
   return {
     needs: parts.flatMap(({ need }) => (need ? [need] : [])),
     problems: parts.flatMap(({ problem }) => (problem ? [problem] : [])),
@@ -57,7 +60,13 @@ function nodeModules() {
   }
 }
 
-const debianNames = [...controlPlanePackages, ...hypervisorPackages, ...imageBuildPackages]
+const debianNames = [
+  ...controlPlanePackages,
+  ...hypervisorPackages,
+  ...imageBuildPackages,
+  ...xenPackages,
+  ...xenApiPackages,
+]
 
 /** @returns {Part} */
 function debianPackages() {
@@ -114,6 +123,18 @@ function guestImage() {
       name: 'guest image',
       what: 'a small Linux guest made from Debian packages (1 minute, 200 MB)',
       install: (say) => runSaying(node, [join(root, 'hack/reference-image/main.ts')], say),
+    },
+  }
+}
+
+/** @returns {Part} */
+function xenApi() {
+  if (xenApiPython().ready) return {}
+  return {
+    need: {
+      name: 'XenAPI',
+      what: "XAPI's own Python client, which tests speak to the XAPI simulator with (10 seconds, 20 MB)",
+      install: installXenApi,
     },
   }
 }

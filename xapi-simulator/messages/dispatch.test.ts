@@ -79,6 +79,15 @@ describe('every message of the data model', () => {
     expect([...counts.values()].reduce((sum, { done }) => sum + done, 0)).toBeGreaterThan(1300)
   })
 
+  test('has another name, with an underscore', async () => {
+    const pool = await TestPool.open()
+    expect(await pool.call('VBD_get_all')).toEqual([])
+    expect(await failure(pool.call('Async.VM_start', 'x', true, true))).toEqual([
+      'MESSAGE_METHOD_UNKNOWN',
+      'Async.VM_start',
+    ])
+  })
+
   test('counts its parameters', async () => {
     const pool = await TestPool.open()
     for (const [name, message] of withSession) {

@@ -21,6 +21,11 @@ const messages: ReadonlyMap<string, Message> = new Map(
   ),
 )
 
+/** Messages by the other form of their names, for languages in which `event.from` cannot be written. */
+const underscored: ReadonlyMap<string, Message> = new Map(
+  [...messages].map(([name, message]) => [name.replace('.', '_'), message]),
+)
+
 /**
  * Carries out a message, as a member of a pool gets it.
  * @throws XapiError
@@ -33,7 +38,7 @@ export async function dispatch(
 ): Promise<Reply> {
   if (method === 'system.listMethods') return { type: parseType('string set'), value: [...messages.keys()] }
   const [, prefix, name = ''] = /^((?:Internal)?Async\.)?(.*)$/s.exec(method) ?? []
-  const message = messages.get(name)
+  const message = messages.get(name) ?? (prefix === undefined ? underscored.get(name) : undefined)
   // What a class answers of its records alone has no asynchronous form.
   if (message === undefined || (prefix !== undefined && isGeneric(message))) {
     throw new XapiError('MESSAGE_METHOD_UNKNOWN', method)
