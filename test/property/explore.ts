@@ -8,8 +8,7 @@ import { large, small } from '../../controller/reconcilers/virtual-machine/testi
 import { catchAll, renderDocument, tryShortcut } from '../../controller/reconcilers/virtual-machine/testing/document.ts'
 import { explore } from '../../controller/reconcilers/virtual-machine/testing/explore.ts'
 import { figuresFile, hasShrunk, readFigures } from '../../controller/reconcilers/virtual-machine/testing/figures.ts'
-import { findFault } from '../../controller/reconcilers/virtual-machine/testing/fixpoint.ts'
-import { follow } from '../../controller/reconcilers/virtual-machine/testing/ideal.ts'
+import { judge } from '../../controller/reconcilers/virtual-machine/testing/fixpoint.ts'
 import { largeDomain, pairs } from '../../controller/reconcilers/virtual-machine/testing/pairs.ts'
 import { shortcuts } from '../../controller/reconcilers/virtual-machine/testing/shortcuts.ts'
 import type { Configuration } from '../../controller/reconcilers/virtual-machine/testing/state.ts'
@@ -58,13 +57,12 @@ function enumeratePairs(): void {
   let count = 0
   let longest = 0
   for (const pair of pairs(largeDomain)) {
-    const course = follow(pair)
-    const fault = findFault(course)
+    const { fault, steps } = judge(pair)
     if (fault !== undefined) {
-      report(false, `pairs: ${fault}`, [JSON.stringify(pair), ...course.steps.map((step) => step.do)])
+      report(false, `pairs: ${fault}`, [JSON.stringify(pair)])
       return
     }
-    longest = Math.max(longest, course.steps.length)
+    longest = Math.max(longest, steps)
     if ((++count & 0xffff) === 0) onTerminal(`pairs: ${count}`)
   }
   report(true, `pairs of desired and observed: ${count} come to rest within ${longest} steps (${seconds(began)})`)

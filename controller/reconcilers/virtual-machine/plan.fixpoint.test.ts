@@ -3,22 +3,14 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import type { Desired } from './model.ts'
 import { plan, wantsToRun } from './plan.ts'
-import { findFault } from './testing/fixpoint.ts'
-import { follow, type IdealHost, observedIn, type Pair } from './testing/ideal.ts'
+import { judge } from './testing/fixpoint.ts'
+import { type IdealHost, observedIn, type Pair } from './testing/ideal.ts'
 import { away, calm, desireds, empty, machines, pairs, places, smallDomain } from './testing/pairs.ts'
-
-const faultOf = (pair: Pair, next = plan): string | undefined => {
-  try {
-    return findFault(follow(pair, next))
-  } catch (error) {
-    return String(error)
-  }
-}
 
 /** The first pair in which something is wrong. */
 function firstFault(next = plan): { readonly fault: string; readonly pair: Pair } | undefined {
   for (const pair of pairs(smallDomain)) {
-    const fault = faultOf(pair, next)
+    const { fault } = judge(pair, next)
     if (fault !== undefined) return { fault, pair }
   }
   return undefined
@@ -114,7 +106,7 @@ describe('every pair of desired and observed state', () => {
   it('also where the image, the pool, the queue, foreign machines and guests have their say', () => {
     fc.assert(
       fc.property(anyDesired, anyHost, anyHost, anyFacts, fc.boolean(), (desired, h1, h2, facts, hasRoom) => {
-        expect(faultOf({ desired, hosts: { h1, h2 }, facts, hasRoom })).toBeUndefined()
+        expect(judge({ desired, hosts: { h1, h2 }, facts, hasRoom }).fault).toBeUndefined()
       }),
       { numRuns: 10_000 },
     )

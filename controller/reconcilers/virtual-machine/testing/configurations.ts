@@ -1,4 +1,4 @@
-/** Worlds that are explored to their end. Names of large ones say which row of the model they repeat, where there is one. */
+/** Worlds that are explored to their end: each to see how a few faults go together, in every order. */
 import type { Configuration } from './state.ts'
 
 const one = { vms: ['a'], slots: { s1: 'h1' } }

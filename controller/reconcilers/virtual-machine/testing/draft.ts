@@ -40,9 +40,15 @@ export class View {
     return this.#parts.valueOf(this.state[index] ?? 0) as T
   }
 
-  object = (index: number): ApiObject => this.valueAt(index)
-  host = (index: number): Host => this.valueAt(this.#layout.objects + index)
-  controller = (index: number): Controller => this.valueAt(this.#layout.firstController + index)
+  object(index: number): ApiObject {
+    return this.valueAt(index)
+  }
+  host(index: number): Host {
+    return this.valueAt(this.#layout.objects + index)
+  }
+  controller(index: number): Controller {
+    return this.valueAt(this.#layout.firstController + index)
+  }
   get calls(): readonly Call[] {
     return this.valueAt<number[]>(this.#layout.calls).map((part) => this.#parts.valueOf(part) as Call)
   }
@@ -75,23 +81,27 @@ export class Draft extends View {
     this.state[index] = this.#parts.numberOf(value)
   }
 
-  setObject = (index: number, value: ApiObject): void => this.#set(index, value)
-  setHost = (index: number, value: Host): void => this.#set(this.#layout.objects + index, value)
-  setController = (index: number, value: Controller): void => this.#set(this.#layout.firstController + index, value)
+  setHost(index: number, value: Host): void {
+    this.#set(this.#layout.objects + index, value)
+  }
+  setController(index: number, value: Controller): void {
+    this.#set(this.#layout.firstController + index, value)
+  }
   /** The order in which calls were sent tells nothing. */
-  setCalls = (calls: readonly Call[]): void =>
+  setCalls(calls: readonly Call[]): void {
     this.#set(
       this.#layout.calls,
-      calls.map((call) => this.#parts.numberOf(call)).sort((a, b) => a - b),
+      calls.map((call) => this.#parts.numberOf(call)).sort((x, y) => x - y),
     )
-  spend = (fault: keyof Faults): void => {
+  }
+  spend(fault: keyof Faults): void {
     const left = this.faults
     this.#set(this.#layout.faults, { ...left, [fault]: (left[fault] ?? 0) - 1 })
   }
 
   /** A write to an object makes every other that is based on the version before void. */
   setWritten(index: number, value: ApiObject): void {
-    this.setObject(index, value)
+    this.#set(index, value)
     const isTold = (call: Call) => call.fresh && call.action.kind !== 'Host' && call.action.object === index
     if (this.calls.some(isTold))
       this.setCalls(this.calls.map((call) => (isTold(call) ? { ...call, fresh: false } : call)))

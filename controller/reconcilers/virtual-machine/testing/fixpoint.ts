@@ -1,12 +1,31 @@
 /** What a course of the planner must have come to. Each answers what is wrong; undefined: all is well. */
-import { wantsToRun } from '../plan.ts'
-import type { Course, Pair } from './ideal.ts'
+import { plan, wantsToRun } from '../plan.ts'
+import { type Course, follow, type Pair } from './ideal.ts'
 import { isDown } from './state.ts'
 
-/** More steps than any course takes: stop, give back, claim anew, build, start. */
-export const mostSteps = 18
+/**
+ * No course takes more: stop, give back, claim anew, build, start, which are 14, and a wait each for the guest and for the
+ * next start.
+ */
+const mostSteps = 16
 
-export function findFault(course: Course): string | undefined {
+export interface Verdict {
+  readonly fault: string | undefined
+  /** Steps until it came to rest. */
+  readonly steps: number
+}
+
+/** Follows the planner from that pair to where it comes to rest. */
+export function judge(pair: Pair, next = plan): Verdict {
+  try {
+    const course = follow(pair, next)
+    return { fault: findFault(course), steps: course.steps.length }
+  } catch (error) {
+    return { fault: String(error), steps: 0 }
+  }
+}
+
+function findFault(course: Course): string | undefined {
   const { last, steps } = course
   if (steps.length > mostSteps) return `${steps.length} steps`
   return last.do === 'Wait' ? findUnfoundedWait(course) : findUnreached(course.end)
