@@ -146,6 +146,7 @@ async function writeConfiguration(directory: string, name: string, pki: Pki, ssh
   for (const path of ['root/.ssh', 'root']) chmodSync(join(root, path), 0o700)
   chmodSync(root, 0o755)
   put('usr/sbin/dom0-init', 0o755, copy(join(here, 'dom0-init')))
+  put('etc/xen/scripts/vif-bridge', 0o755, copy(join(here, 'vif-bridge')))
   const archive = join(directory, 'configuration.tar')
   await runOrFail('tar', ['--create', '--file', archive, '--owner=0', '--group=0', '--directory', root, '.'])
   return archive

@@ -13,9 +13,12 @@ const answer: readonly DomainInterface[] = [
 /** Guests that answer when they are told to; each question is kept with the id of its guest. */
 class Guests {
   readonly questions: { readonly id: string; readonly outcome: PromiseWithResolvers<readonly DomainInterface[]> }[] = []
+  /** By guest, how long libvirt is to wait for it; s. */
+  readonly patience = new Map<string, number>()
   readonly connect = async (): Promise<Connection> =>
     ({
       lookupDomainByUUID: async (id: string) => ({
+        setAgentResponseTimeout: async (seconds: number) => void this.patience.set(id, seconds),
         interfaceAddresses: (_source: number) => {
           const outcome = Promise.withResolvers<readonly DomainInterface[]>()
           this.questions.push({ id, outcome })
@@ -45,6 +48,14 @@ describe("guests' agents", () => {
     expect(guests.ids).toEqual(['a', 'b', 'c'])
     for (const { outcome } of guests.questions) outcome.resolve(answer)
     expect(await Promise.all(all)).toEqual([[], answer, answer])
+  })
+
+  test('libvirt is told to give up before we do: while it waits, it holds the domain', async () => {
+    const guests = new Guests()
+    void new AgentInterfaces().read('a', guests.connect)
+    await settled()
+    expect(guests.patience.get('a')).toBeLessThan(5)
+    expect(guests.patience.get('a')).toBeGreaterThan(0)
   })
 
   test('one question to a guest at a time, whose answer all get who wait for it', async () => {
@@ -123,6 +134,7 @@ test('a guest that does not answer stands before no effect: agents are asked on 
       uuid: id,
       isActive: async () => true,
       getXML: async () => xml,
+      setAgentResponseTimeout: async () => undefined,
       interfaceAddresses: async (source: number) => {
         asked.set(source, purpose)
         return source === InterfaceAddressesSource.AGENT ? answer : []

@@ -10,6 +10,8 @@ import { Limiter } from '../../hypervisor/limiter.ts'
 
 /** Of one question, and of the wait for its turn; ms. */
 const deadline = 5_000
+/** After which libvirt itself gives up: until then it holds the domain, in the way of all other calls about it; s. */
+const libvirtDeadline = 4
 /** A refusal that took this long means a guest that does not answer; without an agent, libvirt refuses at once; ms. */
 const slow = 1_000
 /** How long an answer is good for those who find no turn, and a guest that did not answer is left alone; ms. */
@@ -69,6 +71,7 @@ export class AgentInterfaces {
     const signal = AbortSignal.timeout(deadline)
     try {
       const domain = await connection.lookupDomainByUUID(instanceID, { signal })
+      await domain.setAgentResponseTimeout(libvirtDeadline, { signal })
       const answer = await domain.interfaceAddresses(InterfaceAddressesSource.AGENT, 0, { signal })
       this.#answers.set(instanceID, { at: this.#now(), answer })
       return answer

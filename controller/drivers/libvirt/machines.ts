@@ -209,7 +209,7 @@ async function unlessOff(call: () => Promise<void>): Promise<void> {
   try {
     await ifDefined(call)
   } catch (error) {
-    if (isLibvirtError(error, 'OPERATION_INVALID') && error.message.includes('not running')) return
+    if (isLibvirtError(error, 'OPERATION_INVALID', 'INTERNAL_ERROR') && error.message.includes('not running')) return
     throw error
   }
 }
@@ -223,9 +223,9 @@ export async function undefine(connection: Connection, instanceID: string, optio
     throw new BerthError('HypervisorRefused', `Domain '${own.domain.name}' runs: it is not undefined before it is off.`)
   }
   const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM } = DomainUndefineFlags
-  // libxl keeps nothing else, and refuses flags that it does not know.
-  const isXen = own.reading.virtualisation === 'Xen'
-  const flags = isXen ? MANAGED_SAVE : MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM
+  // Other drivers of libvirt's keep nothing else, and refuse flags that they do not know.
+  const isQEMU = own.reading.virtualisation === 'QEMU' || own.reading.virtualisation === 'KVM'
+  const flags = isQEMU ? MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM : MANAGED_SAVE
   await ifDefined(() => own.domain.undefine(flags, options))
 }
 

@@ -10,6 +10,7 @@ import {
   LibvirtError,
   ListDomainsFlags,
 } from 'node-libvirt'
+import { Limiter } from '../../hypervisor/limiter.ts'
 import type {
   AddressSource,
   InventoryEntry,
@@ -85,6 +86,12 @@ const states = [
   [ListDomainsFlags.OTHER, DomainState.CRASHED],
 ] as const
 
+/** Xen's own host system, which libxl lists among its guests. */
+const dom0 = '00000000-0000-0000-0000-000000000000'
+
+/** Definitions that a listing reads at once: a connection has more calls than these, for whoever is in a hurry. */
+const readsAtOnce = 2
+
 /** All domains: six listings, and one XML each. What cannot be read is not ours. */
 export async function listMachines(connection: Connection, options: LibvirtCallOptions): Promise<InventoryEntry[]> {
   const uuids = async (flags: number) =>
@@ -96,9 +103,12 @@ export async function listMachines(connection: Connection, options: LibvirtCallO
       states.map(async ([flag, state]) => ({ state, domains: await connection.listAllDomains(flag, options) })),
     ),
   ])
+  const limiter = new Limiter(readsAtOnce)
   const entries = byState.flatMap(({ state, domains }) =>
     domains.map(async (domain) => {
-      const reading = await readDefinition(domain, options)
+      if (domain.uuid === dom0) return []
+      const release = await limiter.acquire()
+      const reading = await readDefinition(domain, options).finally(release)
       if (reading === undefined) return []
       const power = powerState(domain, state, saved.has(domain.uuid))
       return [entryOf(domain, reading, power, persistent.has(domain.uuid), saved.has(domain.uuid))]
