@@ -78,6 +78,10 @@ describe('what is gone', () => {
     expect(cache.get('b')).toBeUndefined()
     expect(cache.byIndex('holder', 'me')).toEqual([])
     expect(cache.list().map(({ metadata: { name } }) => name)).toEqual(['a'])
+    informer.release()
+    const successor = kube.put<Thing>({ apiVersion: 'v1', kind: 'Thing', metadata: { name: 'b' } })
+    expect(cache.get('b')?.metadata.uid).toBe(successor.metadata.uid)
+    expect(cache.list()).toHaveLength(2)
   })
 
   it('is gone though the watch never showed it: it has been past the time of our write', async () => {

@@ -12,6 +12,8 @@ export class OverlayCache<T extends KubeObject> implements Cache<T> {
   readonly #cache: Cache<T> & Pick<Informer<T>, 'resourceVersion'>
   readonly #indices: IndexFunctions<T>
   readonly #written = new Map<string, ReadObject<T>>()
+  /** Key → uid of what ended by a write of ours, as long as the watch still shows it. */
+  readonly #ended = new Map<string, string>()
 
   /** `indices` are those that the informer was made with. */
   constructor(informer: Cache<T> & Pick<Informer<T>, 'resourceVersion'>, indices: IndexFunctions<T> = {}) {
@@ -26,6 +28,12 @@ export class OverlayCache<T extends KubeObject> implements Cache<T> {
   /** Remembers the answer to a write of ours, unless the watch, or an answer to a later one, has got further. */
   note(object: ReadObject<T>): void {
     const key = keyOf(object)
+    if (hasEnded(object)) {
+      // Its version says nothing: the API server answers with the one before (1.35).
+      this.#written.delete(key)
+      this.#ended.set(key, object.metadata.uid)
+      return
+    }
     const before = this.#written.get(key)?.metadata.resourceVersion
     if (!isOlder(object.metadata.resourceVersion, before)) this.#written.set(key, object)
   }
@@ -37,8 +45,7 @@ export class OverlayCache<T extends KubeObject> implements Cache<T> {
 
   get(key: string): ReadObject<T> | undefined {
     this.#catchUp()
-    const written = this.#written.get(key)
-    return written === undefined ? this.#cache.get(key) : present(written)
+    return this.#written.get(key) ?? this.#unlessEnded(key, this.#cache.get(key))
   }
 
   list(): readonly ReadObject<T>[] {
@@ -54,14 +61,20 @@ export class OverlayCache<T extends KubeObject> implements Cache<T> {
   /** What was written instead of what is cached, in its place. */
   #over(cached: readonly ReadObject<T>[], belongs: (object: ReadObject<T>) => boolean): readonly ReadObject<T>[] {
     this.#catchUp()
-    if (this.#written.size === 0) return cached
+    if (this.#written.size === 0 && this.#ended.size === 0) return cached
     const byKey = new Map(cached.map((object) => [keyOf(object), object]))
-    for (const [key, written] of this.#written) {
-      const object = present(written)
-      if (object !== undefined && belongs(object)) byKey.set(key, object)
+    for (const key of this.#ended.keys()) {
+      if (this.#unlessEnded(key, byKey.get(key)) === undefined) byKey.delete(key)
+    }
+    for (const [key, object] of this.#written) {
+      if (belongs(object)) byKey.set(key, object)
       else byKey.delete(key)
     }
     return [...byKey.values()]
+  }
+
+  #unlessEnded(key: string, cached: ReadObject<T> | undefined): ReadObject<T> | undefined {
+    return cached?.metadata.uid === this.#ended.get(key) ? undefined : cached
   }
 
   /** Drops what the watch has been past, whatever it has shown of it: it may have been deleted since. */
@@ -71,11 +84,12 @@ export class OverlayCache<T extends KubeObject> implements Cache<T> {
       const ahead = resourceVersion === undefined || isOlder(resourceVersion, metadata.resourceVersion)
       if (!ahead) this.#written.delete(key)
     }
+    for (const [key, uid] of this.#ended) {
+      if (this.#cache.get(key)?.metadata.uid !== uid) this.#ended.delete(key)
+    }
   }
 }
 
-/** Without the last finalizer, what is being deleted is gone. */
-const present = <T extends KubeObject>(written: ReadObject<T>): ReadObject<T> | undefined => {
-  const { deletionTimestamp, finalizers = [] } = written.metadata
-  return deletionTimestamp !== undefined && finalizers.length === 0 ? undefined : written
-}
+/** Without the last finalizer, what is being deleted is gone; and no uid ever comes back. */
+const hasEnded = ({ metadata: { deletionTimestamp, finalizers = [] } }: KubeObject): boolean =>
+  deletionTimestamp !== undefined && finalizers.length === 0

@@ -131,7 +131,10 @@ export class FakeKubeClient implements KubeClient {
     if (all.length > 0 || now.metadata.deletionTimestamp === undefined) {
       return this.#store({ ...now, metadata } as AnyObject) as unknown as ReadObject<T>
     }
-    return this.#drop({ ...now, metadata } as unknown as ReadObject<AnyObject>) as unknown as ReadObject<T>
+    const last = { ...now, metadata }
+    this.#drop(last as unknown as ReadObject<AnyObject>)
+    // With the version before, as the API server does.
+    return copy(last)
   }
 
   async delete<T extends KubeObject>(
@@ -187,11 +190,10 @@ export class FakeKubeClient implements KubeClient {
     return copy(stored) as ReadObject<AnyObject>
   }
 
-  #drop(last: ReadObject<AnyObject>): ReadObject<AnyObject> {
+  #drop(last: ReadObject<AnyObject>): void {
     const object = { ...last, metadata: { ...last.metadata, resourceVersion: `${++this.#version}` } }
     this.#objects.delete(idOf(object))
     this.#tell({ type: 'Deleted', object })
-    return copy(object)
   }
 
   #tell(change: CacheChange<AnyObject>): void {

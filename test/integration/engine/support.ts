@@ -5,6 +5,7 @@ import {
   type Guard,
   ListWatchInformer,
   loadCredentials,
+  type SentRequest,
   Transport,
   unguarded,
 } from '../../../controller/kube/index.ts'
@@ -12,9 +13,13 @@ import { type Condition, systemClock } from '../../../controller/runtime/index.t
 
 export const quiet = pino({ level: 'silent' })
 
-export async function connect(kubeconfig: string, guard: Guard = unguarded) {
+export async function connect(
+  kubeconfig: string,
+  guard: Guard = unguarded,
+  onRequest: (request: SentRequest) => void = () => {},
+) {
   const credentials = await loadCredentials({ kubeconfig, clock: systemClock })
-  const transport = new Transport({ credentials, clock: systemClock })
+  const transport = new Transport({ credentials, clock: systemClock, onRequest })
   return { transport, client: new APIClient(transport, guard) }
 }
 
