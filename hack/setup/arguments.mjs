@@ -4,6 +4,7 @@ export const tasks = {
   test: 'lint, types, drift, unit tests and tests with real parts',
   unit: 'unit tests only: installs and starts nothing (npm run test:unit)',
   real: 'tests with a real API server, libvirt and guests only (npm run test:real)',
+  xen: 'tests with a real Xen host only, which is built at the first run (npm run test:xen)',
   setup: 'install and build what demo and test need, and no more',
   clean: 'stop what was left running and remove .run; with --cache also what was built',
 }
