@@ -56,15 +56,30 @@ const decoders: Decoders = {
   secretValueChanged: (client, { secret }) => ({ secret: new Secret(client, secret) }),
 }
 
+type Deliver = (payload: unknown) => void
+
+/** What the server knows of a kind of event; libvirtd refuses a second registration of the same kind. */
+interface Registration {
+  readonly listeners: Set<Deliver>
+  state: 'Opening' | 'Open' | 'Closing'
+  /** By which the server calls it; -1 until it has told. */
+  callbackID: number
+  /** Settles when `Opening` or `Closing` is over; never rejects. */
+  settled: Promise<void>
+}
+
 /** Takes a connection's events to their listeners, by the number that the server gave each registration. */
 export class EventHub {
   readonly #client: RpcClient
+  readonly #registrations = new Map<EventKind, Registration>()
   /** Numbers are counted apart for domains, networks and pools, so the message's name goes with them. */
-  readonly #listeners = new Map<string, (payload: unknown) => void>()
+  readonly #listeners = new Map<string, ReadonlySet<Deliver>>()
 
   constructor(client: RpcClient) {
     this.#client = client
-    client.onEvent((name, payload) => this.#listeners.get(key(name, payload.callbackID))?.(payload))
+    client.onEvent((name, payload) => {
+      for (const deliver of [...(this.#listeners.get(key(name, payload.callbackID)) ?? [])]) deliver(payload)
+    })
   }
 
   async subscribe<K extends EventKind>(
@@ -72,26 +87,75 @@ export class EventHub {
     listener: EventListener<K>,
     options: CallOptions = {},
   ): Promise<Subscription> {
-    const { message, object } = eventKinds[kind]
     const decode = decoders[kind] as (client: RpcClient, payload: unknown) => EventMap[K]
-    // The listener has to be known before the next message is looked at: it may be an event.
-    const callbackID = await this.#register(kind, options, (id) => {
-      this.#listeners.set(key(message, id), (payload) => tell(listener, decode(this.#client, payload)))
-      this.#client.eventsWanted = this.#listeners.size
-    })
+    const deliver: Deliver = (payload) => tell(listener, decode(this.#client, payload))
+    const registration = await this.#join(kind, deliver, options)
+    this.#count()
     let closing: Promise<void> | undefined
-    const close = async () => {
-      this.#listeners.delete(key(message, callbackID))
-      this.#client.eventsWanted = this.#listeners.size
-      // Fails when the connection has gone, and the registration with it.
-      if (this.#client.isAlive) await this.#client.call(deregistrations[object], { callbackID }).catch(() => {})
-    }
     return {
       close: () => {
-        closing ??= close()
+        closing ??= this.#leave(kind, registration, deliver)
         return closing
       },
     }
+  }
+
+  /** The registration that all listeners of a kind share; the first listener makes it. */
+  async #join(kind: EventKind, deliver: Deliver, options: CallOptions): Promise<Registration> {
+    for (;;) {
+      const known = this.#registrations.get(kind)
+      if (known === undefined) return this.#open(kind, deliver, options)
+      if (known.state === 'Open') {
+        known.listeners.add(deliver)
+        return known
+      }
+      await known.settled
+    }
+  }
+
+  async #open(kind: EventKind, deliver: Deliver, options: CallOptions): Promise<Registration> {
+    // The listener has to be known before the next message is looked at: it may be an event.
+    const listeners = new Set([deliver])
+    const { promise: settled, resolve } = Promise.withResolvers<void>()
+    const registration: Registration = { listeners, state: 'Opening', callbackID: -1, settled }
+    this.#registrations.set(kind, registration)
+    try {
+      await this.#register(kind, options, (id) => {
+        this.#listeners.set(key(eventKinds[kind].message, id), listeners)
+        registration.callbackID = id
+      })
+      registration.state = 'Open'
+      return registration
+    } catch (error) {
+      this.#registrations.delete(kind)
+      throw error
+    } finally {
+      resolve()
+    }
+  }
+
+  async #leave(kind: EventKind, registration: Registration, deliver: Deliver): Promise<void> {
+    registration.listeners.delete(deliver)
+    this.#count()
+    if (registration.listeners.size > 0) return
+    registration.state = 'Closing'
+    registration.settled = this.#close(kind, registration)
+    await registration.settled
+  }
+
+  async #close(kind: EventKind, registration: Registration): Promise<void> {
+    const { message, object } = eventKinds[kind]
+    const callbackID = registration.callbackID
+    this.#listeners.delete(key(message, callbackID))
+    // Fails when the connection has gone, and the registration with it.
+    if (this.#client.isAlive) await this.#client.call(deregistrations[object], { callbackID }).catch(() => {})
+    this.#registrations.delete(kind)
+  }
+
+  #count(): void {
+    let count = 0
+    for (const listeners of this.#listeners.values()) count += listeners.size
+    this.#client.eventsWanted = count
   }
 
   #register(kind: EventKind, options: CallOptions, registered: (callbackID: number) => void): Promise<number> {

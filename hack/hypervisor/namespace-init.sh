@@ -28,6 +28,8 @@ private log /var/log/libvirt
 private cache /var/cache/libvirt
 
 hostname "$hostname"
+# Consoles are locked in /var/lock, which leads here.
+mkdir -p /run/lock
 ip link set lo up
 echo "$pid"
 

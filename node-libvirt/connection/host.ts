@@ -1,4 +1,4 @@
-import { limits, maxNodeCells } from '../protocol/types.ts'
+import { maxNodeCells } from '../protocol/types.ts'
 import type { CallOptions } from '../rpc/caller.ts'
 import type { RpcClient } from '../rpc/client.ts'
 
@@ -39,10 +39,11 @@ const byName = (list: readonly { readonly field: string; readonly value: bigint 
 
 /** What the server says of itself and of its host. */
 export abstract class HostMethods {
-  protected readonly client: RpcClient
+  declare protected readonly client: RpcClient
 
   constructor(client: RpcClient) {
-    this.client = client
+    // Not to be seen when the object is printed or turned into JSON.
+    Object.defineProperty(this, 'client', { value: client })
   }
 
   async getHostname(options?: CallOptions): Promise<string> {
@@ -115,13 +116,17 @@ export abstract class HostMethods {
 
   /** Nanoseconds that the host's CPUs, or one of them, spent: `user`, `kernel`, `idle`, `iowait`. */
   async getCPUStats(cpu = allOfThem, options?: CallOptions): Promise<NodeStatistics> {
-    const args = { cpuNum: cpu, nparams: limits.NODE_CPU_STATS, flags: 0 }
+    // The server wants to hear the exact number, which it tells when asked for none.
+    const { nparams } = await this.client.call('node_get_cpu_stats', { cpuNum: cpu, nparams: 0, flags: 0 }, options)
+    const args = { cpuNum: cpu, nparams, flags: 0 }
     return byName((await this.client.call('node_get_cpu_stats', args, options)).params)
   }
 
   /** KiB of the host's memory, or of a NUMA node's: `total`, `free`, `buffers`, `cached`. */
   async getMemoryStats(cell = allOfThem, options?: CallOptions): Promise<NodeStatistics> {
-    const args = { nparams: limits.NODE_MEMORY_STATS, cellNum: cell, flags: 0 }
+    const none = { nparams: 0, cellNum: cell, flags: 0 }
+    const { nparams } = await this.client.call('node_get_memory_stats', none, options)
+    const args = { nparams, cellNum: cell, flags: 0 }
     return byName((await this.client.call('node_get_memory_stats', args, options)).params)
   }
 

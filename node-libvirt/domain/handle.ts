@@ -8,11 +8,12 @@ export abstract class DomainHandle {
   readonly uuid: string
   /** Number while it runs, as of the answer that made this object; -1: it was off. */
   readonly id: number
-  protected readonly caller: Caller
+  declare protected readonly caller: Caller
 
   /** Objects come from a `Connection`. */
   constructor(caller: Caller, ref: DomainRef) {
-    this.caller = caller
+    // Not to be seen when the object is printed or turned into JSON.
+    Object.defineProperty(this, 'caller', { value: caller })
     this.name = ref.name
     this.uuid = ref.uuid
     this.id = ref.id

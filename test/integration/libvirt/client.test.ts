@@ -1,10 +1,9 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import {
   type Connection,
-  type ConnectionOptions,
   type Domain,
   DomainEventType,
   DomainMetadataType,
@@ -18,7 +17,6 @@ import {
   LibvirtConnectionError,
   ListDomainsFlags,
   StoragePoolState,
-  type StorageVolume,
   StorageVolumeType,
 } from '../../../node-libvirt/index.ts'
 import { column, eventually, fields, Lab } from './support/connections.ts'
@@ -323,66 +321,6 @@ it('defines, starts, stops and removes a network, with events', async () => {
   await subscription.close()
 })
 
-describe.each([
-  ['unix', () => lab.open()],
-  ['TLS', () => lab.openTLS()],
-])('transfers over %s', (transport, open) => {
-  const size = 24 * 1024 * 1024 + 7
-  const data = randomBytes(size)
-  const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
-  let connection: Connection
-  let volume: StorageVolume
-
-  beforeAll(async () => {
-    connection = await open()
-    const pool = await connection.lookupStoragePoolByName(lab.hypervisor.poolName)
-    volume = await pool.createVolume(
-      `<volume><name>bytes-${transport}</name><capacity unit='bytes'>${size}</capacity></volume>`,
-    )
-  })
-
-  it('brings back the bytes that were sent, while calls are answered', async () => {
-    const pieces = Array.from({ length: 25 }, (_, index) => data.subarray(index << 20, (index + 1) << 20))
-    const stream = await volume.upload({ length: size })
-    const [, names] = await Promise.all([
-      pipeline(Readable.from(pieces), stream),
-      Promise.all(Array.from({ length: 20 }, () => connection.getHostname())),
-    ])
-    expect(new Set(names)).toEqual(new Set([lab.hypervisor.name]))
-    const back = Buffer.concat(await (await volume.download()).toArray())
-    expect(digest(back)).toBe(digest(data))
-    const part = Buffer.concat(await (await volume.download({ offset: 1000, length: 500_000 })).toArray())
-    expect(part.equals(data.subarray(1000, 501_000))).toBe(true)
-  })
-
-  it('goes on after transfers that were given up in the middle', async () => {
-    const stream = await volume.upload()
-    stream.write(Buffer.alloc(300_000))
-    stream.destroy()
-    const download = await volume.download()
-    for await (const chunk of download) {
-      expect((chunk as Buffer).length).toBeGreaterThan(0)
-      break
-    }
-    expect(download.destroyed).toBe(true)
-    expect(await connection.getHostname()).toBe(lab.hypervisor.name)
-    const again = Buffer.concat(await (await volume.download({ offset: size - 10, length: 10 })).toArray())
-    expect(again.equals(data.subarray(-10))).toBe(true)
-  })
-
-  it('reports that a volume can take no more', async () => {
-    const stream = await volume.upload({ offset: size - 5, length: 5 })
-    stream.end(Buffer.alloc(1_000_000))
-    expect(await rejection(finished(stream))).toMatchObject({ name: 'LibvirtError' })
-    expect(await connection.getHostname()).toBe(lab.hypervisor.name)
-  })
-
-  it('is refused before it starts when the volume is gone', async () => {
-    await volume.delete()
-    expect(await rejection(volume.upload())).toMatchObject({ code: ErrorCode.NO_STORAGE_VOL })
-  })
-})
-
 it('downloads a small volume again and again: libvirtd may send it ahead of the answer that announces it', async () => {
   const data = randomBytes(3_000)
   const pool = await qemu.lookupStoragePoolByName(lab.hypervisor.poolName)
@@ -395,24 +333,6 @@ it('downloads a small volume again and again: libvirtd may send it ahead of the 
     expect(back.equals(data)).toBe(true)
   }
 }, 60_000)
-
-describe('many calls at once', () => {
-  it.each([
-    ['unix', 4, (options: ConnectionOptions) => lab.open(undefined, options)],
-    ['unix', 16, (options: ConnectionOptions) => lab.open(undefined, options)],
-    ['TLS', 4, (options: ConnectionOptions) => lab.openTLS(options)],
-    // Two messages in one TLS record: libvirtd leaves the second unread until something else is sent.
-    ['TLS', 16, (options: ConnectionOptions) => lab.openTLS(options)],
-  ])('over %s, %d at the server: every one is answered', async (_transport, maxConcurrentCalls, open) => {
-    for (let round = 0; round < 10; round++) {
-      // A ping would free what is stuck, so there are none, and the deadline is shorter than the server's interval.
-      const connection = await open({ maxConcurrentCalls, keepalive: { interval: 0, count: 0 } })
-      const names = await Promise.all(Array.from({ length: 200 }, () => connection.getHostname({ timeout: 4_000 })))
-      expect(new Set(names)).toEqual(new Set([lab.hypervisor.name]))
-      await connection.close()
-    }
-  })
-})
 
 it('keepalive holds a quiet connection to a real server', async () => {
   const connection = await lab.open(undefined, { keepalive: { interval: 50, count: 2 } })

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type Hypervisor, startHypervisor } from '../../../../hack/hypervisor/index.ts'
+import { type Hypervisor, type HypervisorOptions, startHypervisor } from '../../../../hack/hypervisor/index.ts'
 import { Connection, type ConnectionOptions, type TlsOptions } from '../../../../node-libvirt/index.ts'
 
 /** A hypervisor and the connections that were opened to it: all end with the scope. */
@@ -11,8 +11,8 @@ export class Lab implements AsyncDisposable {
     this.hypervisor = hypervisor
   }
 
-  static async start(name: string): Promise<Lab> {
-    return new Lab(await startHypervisor({ name }))
+  static async start(name: string, options: Omit<HypervisorOptions, 'name'> = {}): Promise<Lab> {
+    return new Lab(await startHypervisor({ name, ...options }))
   }
 
   get testDriverURI(): string {
