@@ -7,6 +7,7 @@ import { createImageService, lazyImageService } from '@berth/images'
 import { composeController, informersOf, type Watch } from './composition.ts'
 import { type Config, ConfigError, HelpRequested, loadConfig } from './config/index.ts'
 import { libvirtDriver } from './drivers/libvirt/index.ts'
+import { xapiDriver } from './drivers/xapi/index.ts'
 import { BerthError, isBerthError } from './errors/index.ts'
 import type { Driver } from './hypervisor/port.ts'
 import * as kube from './kube/index.ts'
@@ -164,10 +165,8 @@ const watchWith =
     new kube.ListWatchInformer({ transport, resource, clock: runtime.systemClock, log, indices })
 
 const driver: Pick<Driver, 'connect'> = {
-  connect: (target, options) => {
-    if ('uri' in target) return libvirtDriver.connect(target, options)
-    throw new BerthError('VersionUnsupported', 'XAPI pools are not supported by this version of Berth')
-  },
+  connect: (target, options) =>
+    'uri' in target ? libvirtDriver.connect(target, options) : xapiDriver.connect(target, options),
 }
 
 /** Tells this cluster's machines on a host from another's. */

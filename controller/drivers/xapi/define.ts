@@ -1,0 +1,203 @@
+import { isDeepStrictEqual } from 'node:util'
+import { BerthError } from '../../errors/index.ts'
+import type { CallOptions, Capabilities, InterfaceSpec, MachineSpec } from '../../hypervisor/port.ts'
+import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
+import { blocked, chooseMode, machineRecord, unblocked } from './definition.ts'
+import { failedWith } from './errors.ts'
+import { isParked, type OwnMachine, powerOf, requireIdle, requireOwn, type VM } from './machines.ts'
+import type { PoolView, VDI } from './pool.ts'
+import { found, type Records, type VBDRecord, type VIFRecord } from './records.ts'
+import { destroyVBD, writeSeed } from './seed.ts'
+import { keys, tagMap } from './tag.ts'
+import type { Connector } from './trust.ts'
+import { findVolume } from './volumes.ts'
+
+/** Position of the seed among a machine's disks: where the first CD-ROM of a fully virtualised machine is. */
+const seedDevice = '3'
+
+/**
+ * See `Session.define`. A machine is made parked, gets its disks and interfaces, then the mark that it is whole, and is
+ * opened last, by a call of its own: what is interrupted anywhere before that cannot start, and is gone on with.
+ */
+export async function define(
+  view: PoolView,
+  connector: Connector,
+  capabilities: Capabilities,
+  machine: MachineSpec,
+  options: CallOptions,
+): Promise<void> {
+  const { tag, seed } = machine
+  const { instanceID } = tag
+  requireOwnName(requireUUID(instanceID), seed.volume)
+  const mode = chooseMode(machine, capabilities)
+  const tags = tagMap(tag)
+  const before = requireOwn(await view.vms(), instanceID).own
+  if (before) requireIdle(before.vm)
+  const disks = await Promise.all(machine.disks.map((disk) => requireDisk(view, disk, before?.vm)))
+  const isOff = before === undefined || before.vm.power_state === 'Halted'
+  if (seed.files !== undefined && isOff) {
+    const sr = await view.activeSR(seed.pool)
+    await writeSeed(view, sr, connector, instanceID, seed.volume, seed.files, options)
+  }
+  const seedDisk = await requireDisk(view, { ...seed, name: 'seed' }, before?.vm)
+  if (before === undefined) {
+    const name = await freeName(view, machine)
+    await view.client.change('VM.create', [machineRecord(machine, name, mode)], options)
+  }
+  // Two may be there by now: everyone goes on with the same one.
+  const { own, surplus } = requireOwn(await view.vms(), instanceID)
+  if (own === undefined) throw new BerthError('TemporaryFailure', 'The machine that was made is gone.')
+  await setTag(view, own.vm, tags, options)
+  if (own.vm.power_state === 'Halted') {
+    await setSize(view, own.vm, machine, options)
+    await attachDisks(view, own.vm, disks, seedDisk, options)
+    await attachInterfaces(view, own.vm, machine.interfaces, options)
+  }
+  for (const { ref } of surplus) await destroyMachine(view, ref, options)
+  await open(view, own, options)
+}
+
+async function requireDisk(
+  view: PoolView,
+  { name, pool, volume }: { readonly name: string; readonly pool: string; readonly volume: string },
+  machine: VM | undefined,
+): Promise<VDI> {
+  const vdi = await findVolume(view, await view.activeSR(pool), volume, machine)
+  if (vdi !== undefined) return vdi
+  throw new BerthError('DiskMissing', `Disk '${name}': no volume '${volume}' is in the SR '${pool}'.`)
+}
+
+/** XAPI lets any number of machines have one name; people do not. */
+async function freeName(view: PoolView, { hostName, tag: { instanceID } }: MachineSpec): Promise<string> {
+  const taken = new Set((await view.vms()).map(({ name_label }) => name_label))
+  const candidates = [hostName, `${hostName}_${instanceID.slice(0, 8)}`]
+  return candidates.find((name) => !taken.has(name)) ?? `${hostName}_${instanceID}`
+}
+
+/** The whole map in one call, or a crash would leave half a tag; what others keep there is kept. */
+async function setTag(view: PoolView, vm: VM, tags: Readonly<Record<string, string>>, options: CallOptions) {
+  // A start without a claim: never wanted, whoever set it.
+  const { auto_poweron: _, ...wanted } = { ...vm.other_config, ...tags }
+  if (!isDeepStrictEqual({ ...vm.other_config }, wanted))
+    await view.client.change('VM.set_other_config', [vm.ref, wanted], options)
+}
+
+async function setSize(view: PoolView, vm: VM, { cpus, memory }: MachineSpec, options: CallOptions): Promise<void> {
+  const { client } = view
+  if (Number(vm.memory_static_max) !== memory) {
+    await client.change('VM.set_memory_limits', [vm.ref, memory, memory, memory, memory], options)
+  }
+  const before = Number(vm.VCPUs_max)
+  if (before === cpus) return
+  // At no time more at startup than at most.
+  const [first, second] = cpus > before ? ['max', 'at_startup'] : ['at_startup', 'max']
+  await client.change(`VM.set_VCPUs_${first}`, [vm.ref, cpus], options)
+  await client.change(`VM.set_VCPUs_${second}`, [vm.ref, cpus], options)
+}
+
+/** Adds what is missing. What others attached stays. */
+async function attachDisks(
+  view: PoolView,
+  vm: VM,
+  disks: readonly VDI[],
+  seed: VDI,
+  options: CallOptions,
+): Promise<void> {
+  const records = await view.client.read<Records<VBDRecord>>('VBD.get_all_records_where', [ofMachine(vm)], options)
+  const attached = found(records)
+  const there = new Set((await view.vdis()).map(({ ref }) => ref))
+  const attach = async (vdi: VDI, record: Readonly<Record<string, unknown>> & { readonly userdevice: string }) => {
+    if (attached.some((vbd) => vbd.VDI === vdi.ref)) return
+    const other = attached.find((vbd) => vbd.userdevice === record.userdevice)
+    // Written by the guest since, or put there by a person: our disk in its place would boot the machine from the past.
+    if (other && there.has(other.VDI)) throw new BerthError('Drifted', movedDisk(vm, record.userdevice, vdi))
+    if (other) await destroyVBD(view, other.ref, options)
+    const common = { VM: vm.ref, VDI: vdi.ref, empty: false, other_config: {} }
+    const qos = { qos_algorithm_type: '', qos_algorithm_params: {} }
+    await view.client.change('VBD.create', [{ ...common, ...qos, ...record }], options)
+  }
+  const devices = ['0', '1', '2', ...Array.from({ length: 11 }, (_, index) => String(index + 4))]
+  for (const [index, disk] of disks.entries()) {
+    const root = { userdevice: devices[index] ?? 'autodetect', bootable: index === 0 }
+    await attach(disk, { ...root, mode: 'RW', type: 'Disk', unpluggable: true })
+  }
+  // A disk of a fully virtualised machine cannot be read-only; a CD-ROM always is.
+  await attach(seed, { userdevice: seedDevice, bootable: false, mode: 'RO', type: 'CD', unpluggable: true })
+}
+
+const movedDisk = (vm: VM, device: string, vdi: VDI): string =>
+  `Device ${device} of VM '${vm.name_label}' is another VDI than ${vdi.name_label} (${vdi.uuid}), which Berth made: detach it there, or delete what Berth made.`
+
+async function attachInterfaces(
+  view: PoolView,
+  vm: VM,
+  interfaces: readonly InterfaceSpec[],
+  options: CallOptions,
+): Promise<void> {
+  const records = await view.client.read<Records<VIFRecord>>('VIF.get_all_records_where', [ofMachine(vm)], options)
+  const before = found(records)
+  for (const [index, { name, macAddress, attachment }] of interfaces.entries()) {
+    const network = 'libvirtNetwork' in attachment ? undefined : await view.findNetwork(attachment, options)
+    if (network === undefined) {
+      throw new BerthError('NetworkNotFound', `Interface '${name}': the pool has no such network.`)
+    }
+    const device = String(index)
+    const same = before.find((vif) => vif.device === device)
+    if (same?.network === network.ref && same.MAC.toLowerCase() === macAddress.toLowerCase()) continue
+    if (same) await view.client.change('VIF.destroy', [same.ref], options)
+    const wanted = { device, network: network.ref, VM: vm.ref, MAC: macAddress, MTU: Number(network.MTU) || 1500 }
+    const qos = { qos_algorithm_type: '', qos_algorithm_params: {}, other_config: {} }
+    const locking = { locking_mode: 'network_default', ipv4_allowed: [], ipv6_allowed: [] }
+    await view.client.change('VIF.create', [{ ...wanted, ...qos, ...locking }], options)
+  }
+}
+
+const ofMachine = ({ ref }: VM): string => `field "VM" = "${ref}"`
+
+/** The mark that it is whole, then a last look: of two that were marked at once, neither is opened before one is gone. */
+async function open(view: PoolView, { vm, whole, tag }: OwnMachine, options: CallOptions): Promise<void> {
+  if (!whole) await view.client.change('VM.add_to_other_config', [vm.ref, keys.self, vm.uuid], options)
+  const { own, surplus } = requireOwn(await view.vms(), tag.instanceID)
+  if (own?.vm.ref !== vm.ref || surplus.length > 0) {
+    throw new BerthError('HypervisorBusy', `Machines of instance ${tag.instanceID} are being made by another call.`)
+  }
+  await setBlocked(view, own.vm, unblocked(own.vm.blocked_operations), options)
+}
+
+/** See `Session.park`. Absent: nothing, as nothing is there that could be started. */
+export async function park(view: PoolView, instanceID: string, options: CallOptions): Promise<void> {
+  const { own } = requireOwn(await view.vms(), instanceID)
+  if (own === undefined || isParked(own.vm)) return
+  await setBlocked(view, own.vm, blocked(own.vm.blocked_operations), options)
+}
+
+async function setBlocked(
+  view: PoolView,
+  vm: VM,
+  operations: Readonly<Record<string, string>>,
+  options: CallOptions,
+): Promise<void> {
+  if (isDeepStrictEqual({ ...vm.blocked_operations }, operations)) return
+  await view.client.change('VM.set_blocked_operations', [vm.ref, operations], options)
+}
+
+/** See `Session.undefine`. Disks stay, but for a saved memory. */
+export async function undefine(view: PoolView, instanceID: string, options: CallOptions): Promise<void> {
+  const { own, surplus } = requireOwn(await view.vms(), instanceID)
+  if (own === undefined) return
+  const power = powerOf(own.vm)
+  if (power === 'Running' || power === 'Paused') {
+    throw new BerthError('HypervisorRefused', `VM '${own.vm.name_label}' runs: it is not destroyed before it is off.`)
+  }
+  requireIdle(own.vm)
+  if (power === 'Suspended') await view.client.run('VM.hard_shutdown', [own.vm.ref], options)
+  for (const { ref } of [...surplus, own.vm]) await destroyMachine(view, ref, options)
+}
+
+async function destroyMachine(view: PoolView, vm: string, options: CallOptions): Promise<void> {
+  try {
+    await view.client.run('VM.destroy', [vm], options)
+  } catch (error) {
+    if (!failedWith(error, 'HANDLE_INVALID')) throw error
+  }
+}

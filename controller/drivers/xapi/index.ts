@@ -1,0 +1,1 @@
+export { xapiDriver } from './driver.ts'

@@ -1,0 +1,114 @@
+/** The one reader of a pool's events, for as long as its session lasts: the session's pulse too. */
+import type { HypervisorEvent } from '../../hypervisor/port.ts'
+import { EventQueue } from '../shared/event-queue.ts'
+import type { Client } from './client.ts'
+import { isXapiFailure, mapError } from './errors.ts'
+import type { EventBatch, Ref, VMRecord } from './records.ts'
+import { keys } from './tag.ts'
+
+const classes = ['vm', 'vm_guest_metrics']
+
+interface Known {
+  readonly id: string
+  readonly instanceID: string | undefined
+  readonly guestMetrics: Ref
+  /** All that an event is worth telling for: a machine's record changes with every breath of it. */
+  readonly state: string
+}
+
+export class EventPump {
+  readonly #client: Client
+  readonly #readers = new Set<EventQueue>()
+  #known = new Map<Ref, Known>()
+
+  constructor(client: Client) {
+    this.#client = client
+  }
+
+  /** Runs until the session ends, and ends it when the pool answers no more. Never rejects. */
+  async run(): Promise<void> {
+    try {
+      for (let token = ''; ; ) token = await this.#next(token)
+    } catch (error) {
+      await this.#client.close(mapError(error, 'Read'))
+    }
+  }
+
+  /** Events from now on, after a Gap, until the signal or the session's end. */
+  async *events(signal: AbortSignal): AsyncGenerator<HypervisorEvent> {
+    const queue = new EventQueue()
+    const end = () => queue.end()
+    signal.addEventListener('abort', end, { once: true })
+    void this.#client.closed.then((reason) => queue.end(reason))
+    try {
+      if (signal.aborted) return
+      queue.add({ type: 'Gap', reason: 'events are told from here on' })
+      this.#readers.add(queue)
+      yield* queue
+    } finally {
+      this.#readers.delete(queue)
+      signal.removeEventListener('abort', end)
+    }
+  }
+
+  async #next(token: string): Promise<string> {
+    let batch: EventBatch
+    try {
+      batch = await this.#client.eventsSince(classes, token)
+    } catch (error) {
+      if (!isXapiFailure(error, 'EVENTS_LOST', 'EVENT_FROM_TOKEN_PARSE_FAILURE')) throw error
+      // From an empty token everything is told anew.
+      this.#known = new Map()
+      this.#tell({ type: 'Gap', reason: `the pool has lost events (${error.code})` })
+      return ''
+    }
+    for (const event of batch.events) this.#take(event, token === '')
+    return batch.token
+  }
+
+  /** `isListing`: what there was before anything happened. */
+  #take({ class: name, operation, ref, snapshot }: EventBatch['events'][number], isListing: boolean): void {
+    if (name.toLowerCase() === 'vm_guest_metrics') {
+      const machine = [...this.#known.values()].find(({ guestMetrics }) => guestMetrics === ref)
+      if (machine !== undefined && !isListing) this.#tellOf(machine, 'Guest')
+      return
+    }
+    const before = this.#known.get(ref)
+    if (operation === 'del') {
+      this.#known.delete(ref)
+      if (before) this.#tellOf(before, 'Removed')
+      return
+    }
+    const vm = snapshot as VMRecord
+    if (vm.is_a_template || vm.is_a_snapshot || vm.is_control_domain) return
+    const after = knownOf(vm)
+    this.#known.set(ref, after)
+    if (!isListing && before?.state !== after.state) this.#tellOf(after, vm.power_state)
+  }
+
+  #tellOf({ id, instanceID }: Known, detail: string): void {
+    this.#tell({ type: 'Machine', id, ...(instanceID === undefined ? {} : { instanceID }), detail })
+  }
+
+  #tell(event: HypervisorEvent): void {
+    for (const reader of this.#readers) reader.add(event)
+  }
+}
+
+const knownOf = (vm: VMRecord): Known => ({
+  id: vm.uuid,
+  instanceID: vm.other_config[keys.instanceID],
+  guestMetrics: vm.guest_metrics,
+  state: JSON.stringify([
+    vm.power_state,
+    vm.name_label,
+    vm.other_config,
+    vm.blocked_operations,
+    Object.values(vm.current_operations),
+    vm.guest_metrics,
+    vm.memory_static_max,
+    vm.VCPUs_max,
+    vm.VBDs,
+    vm.VIFs,
+  ]),
+})
