@@ -2,15 +2,15 @@
 import type { Workload } from './workloads/workload.ts'
 import type { Effect } from './world/effects.ts'
 import { snapshot } from './world/snapshot.ts'
-import { World, type WorldOptions } from './world/world.ts'
+import { type Fault, World, type WorldOptions } from './world/world.ts'
 
 export interface RunResult {
   readonly effects: readonly Effect[]
   /** Both sides, without what differs from run to run by right (times, versions). */
   readonly end: Readonly<Record<string, unknown>>
   readonly problems: readonly string[]
-  /** Faults that came; one whose effect was not reached did not. */
-  readonly faultsCame: number
+  /** Those that came: one whose effect was not reached did not. */
+  readonly faultsCame: readonly Fault[]
   /** Virtual time from the beginning to the last effect, ms. */
   readonly took: number
 }
@@ -33,9 +33,12 @@ export async function run(workload: Workload, options: WorldOptions = {}): Promi
     await until(world, workload.furnished, 'what was there is ready')
     world.effects.counting = true
     const began = world.clock.monotonic()
+    const killing = world.killAgainAndAgain()
     await tell(world, workload)
+    await until(world, ({ clock }) => clock.monotonic() - began >= killing, 'the last kill')
     await silence(world)
     const last = world.effects.list.at(-1)
+    problems.push(...(await startsInSilence(world)))
     return result(world, problems, (last?.at ?? began) - began)
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error))
@@ -50,7 +53,7 @@ function result(world: World, problems: readonly string[], took: number): RunRes
     effects: world.effects.list,
     end: snapshot(world),
     problems: [...problems, ...world.safety.violations],
-    faultsCame: world.came.length,
+    faultsCame: world.came,
     took,
   }
 }
@@ -81,6 +84,17 @@ async function until(world: World, met: (world: World) => boolean, what: string)
     if (world.clock.monotonic() > end) throw new Error(`never reached: ${what}`)
     await world.clock.advance(tick)
   }
+}
+
+/** A process that starts where there is nothing to do writes nothing, however often it starts. */
+async function startsInSilence(world: World): Promise<string[]> {
+  const before = world.effects.list.length
+  world.kill(world.life)
+  await world.clock.advance(10_000)
+  await world.clock.advance(world.killAgainAndAgain() + 60_000)
+  const written = world.effects.list.slice(before)
+  world.effects.list.length = before
+  return written.map(({ verb, target }) => `a start where there is nothing to do writes: ${verb} ${target}`)
 }
 
 async function silence(world: World): Promise<void> {

@@ -52,11 +52,18 @@ const freed = (count: number): Step => ({
 const oneHost = (count: number) => ({ furnish: furnish({ kvm1: count }), furnished: furnished(count) })
 
 export const workloads: readonly Workload[] = [
-  { name: 'create', title: 'a machine is created', ...oneHost(1), steps: [begin('web'), running('web')] },
+  {
+    name: 'create',
+    title: 'a machine is created',
+    ...oneHost(1),
+    steps: [begin('web'), running('web')],
+    modes: ['twice', 'leaders'],
+  },
   {
     name: 'delete',
     title: 'a machine that runs is deleted',
     ...oneHost(1),
+    modes: ['twice', 'leaders'],
     steps: [begin('web'), running('web', removeMachine('web')), removed('web'), freed(1)],
   },
   {
@@ -105,6 +112,7 @@ export const workloads: readonly Workload[] = [
     name: 'slot-handed-over',
     title: 'a machine waits for the slot of another, which is stopped',
     ...oneHost(1),
+    modes: ['leaders'],
     steps: [
       begin('web'),
       running('web', create('db')),
@@ -278,6 +286,33 @@ export const workloads: readonly Workload[] = [
         },
       },
       ...['a', 'b', 'c', 'd'].map((name) => off(name)),
+    ],
+  },
+  {
+    name: 'stop-revoked',
+    title: 'a stop is taken back before the watches have told of it',
+    ...oneHost(1),
+    watchLag: 5_000,
+    steps: [
+      begin('web'),
+      running('web', setPower('web', 'Stopped')),
+      { what: 'the beginning of the same moment', until: always, act: setPower('web', 'Running') },
+      running('web'),
+    ],
+  },
+  {
+    name: 'watch-expires',
+    title: 'a machine is deleted while the API server is away and its history is compacted',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      running('web', (world) => {
+        world.api.outage(5_000)
+        removeMachine('web')(world)
+        world.api.compact()
+      }),
+      removed('web'),
+      freed(1),
     ],
   },
 ]

@@ -9,6 +9,7 @@ import {
   virtualMachines,
 } from '../../../controller/api/index.ts'
 import type { KubeObject, ReadObject, Resource } from '../../../controller/kube/index.ts'
+import type { Mode } from '../crash.ts'
 import { aHypervisor, aNetwork, anImage, aPool, aSize, namespace } from '../world/objects.ts'
 import type { World } from '../world/world.ts'
 
@@ -28,6 +29,8 @@ export interface Workload {
   /** What was there is as declared: from now on effects count. */
   readonly furnished: (world: World) => boolean
   readonly steps: readonly Step[]
+  /** What is tried with it, beside `crash` and `loop`. */
+  readonly modes?: readonly Mode[]
   /** Between a write and the watches that tell of it, ms; the world's own where absent. */
   readonly watchLag?: number
 }

@@ -34,6 +34,8 @@ export interface Fault {
 
 export interface WorldOptions {
   readonly faults?: readonly Fault[]
+  /** Killed so often, each time so many ms after the last; from the beginning, and again once everything is quiet. */
+  readonly kills?: { readonly times: number; readonly every: number }
   /** Processes that take part in leader election; absent: one, without election. */
   readonly candidates?: number
 }
@@ -57,14 +59,14 @@ export class World {
   readonly came: Fault[] = []
   /** Called after each effect. */
   onEffect: () => void = () => {}
-  /** Reads of the API and the hosts, by any process. */
-  reads = 0
   readonly #faults: readonly Fault[]
   readonly #candidates: number
+  readonly #kills: WorldOptions['kills']
   readonly #lives: Life[] = []
 
-  constructor({ faults = [], candidates = 0 }: WorldOptions = {}) {
+  constructor({ faults = [], candidates = 0, kills }: WorldOptions = {}) {
     seedChance(1)
+    this.#kills = kills
     this.#faults = faults
     this.#candidates = candidates
     this.effects = new Effects(
@@ -105,6 +107,18 @@ export class World {
     if (life.dead) return
     life.kill()
     this.clock.after(restartAfter, () => this.#startProcess())
+  }
+
+  /** A process that does not stay up: see {@link WorldOptions.kills}. Returns how long it goes on, ms. */
+  killAgainAndAgain(): number {
+    const { times, every } = this.#kills ?? { times: 0, every: 0 }
+    for (let time = 1; time <= times; time++) {
+      this.clock.after(time * every, () => {
+        this.came.push({ effect: 0, position: 'before' })
+        this.kill(this.life)
+      })
+    }
+    return times * every
   }
 
   end(): void {
