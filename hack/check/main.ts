@@ -8,7 +8,7 @@ const steps: (() => Promise<Outcome>)[] = []
 if (selection === 'all') steps.push(lint, types, drift)
 if (selection === 'all' || selection === 'unit') steps.push(() => tier('unit', further))
 if (selection === 'all' || selection === 'real') steps.push(() => tier('real', further))
-// Not of `all`: it takes as long as both others together.
+// Not of `all`: it needs 2 GB of memory and a build of minutes.
 if (selection === 'xen') steps.push(() => tier('xen', further))
 
 if (steps.length === 0) {

@@ -141,6 +141,11 @@ describe('definitions', () => {
     expect(await virsh('dominfo', instanceID)).toMatch(/Autostart:\s+disable/)
   })
 
+  test('a mode that the host does not have is refused, and nothing is defined', async () => {
+    await expect(session.define(spec({ mode: 'PV' }))).rejects.toMatchObject({ code: 'ModeMismatch' })
+    expect((await session.observe(instanceID)).machine).toBeUndefined()
+  })
+
   test('a copy-on-write disk names its base and the base’s format', async () => {
     const content = readFileSync('/dev/null')
     const image = {
