@@ -163,6 +163,22 @@ describe('transfers', () => {
     expect((await upload(Buffer.alloc(5 * 1024 ** 2, 1))).record()).toMatchObject({ status: 'failure', error_info })
   })
 
+  test('can be cancelled', async () => {
+    const { url, session, call, pool, vdi } = await prepare()
+    const task = await call('task.create', 'upload', '')
+    const path = `/import_raw_vdi?${new URLSearchParams({ session_id: session, task_id: task, vdi })}`
+    const { hostname, port } = new URL(url)
+    const socket = connect(Number(port), hostname)
+    socket.on('error', () => {})
+    // A body of which nothing comes.
+    socket.write(`PUT ${path} HTTP/1.1\r\nHost: host\r\nContent-Length: 1000\r\n\r\n`)
+    await once(socket, 'data')
+    const closed = once(socket, 'close')
+    await call('task.cancel', task)
+    await closed
+    expect(pool.control.database.get('task', task)).toMatchObject({ status: 'cancelled' })
+  })
+
   test('that are not here say so', async () => {
     const { url, session, vdi } = await prepare()
     expect((await fetch(`${url}/export?session_id=${session}&uuid=x`)).status).toBe(501)

@@ -26,7 +26,8 @@ interface Transfer {
   readonly faults: readonly Fault[]
 }
 
-const transfers: Readonly<Record<string, (transfer: Transfer) => Promise<string>>> = {
+/** What carries transfers out, and answers the task's result; nothing if another member is to serve the client. */
+const transfers: Readonly<Record<string, (transfer: Transfer) => Promise<string | undefined>>> = {
   'PUT /import_raw_vdi': importDisk,
   'GET /export_raw_vdi': exportDisk,
 }
@@ -66,6 +67,12 @@ export async function answerTransfer(
   response.useChunkedEncodingByDefault = false
   const task = pool.database.find('task', query.get('task_id') ?? '') ? (query.get('task_id') ?? '') : ''
   const own = task === '' ? makeTask(pool, pathname.slice(1), member.host) : task
+  let cancelled = false
+  pool.cancellations.set(own, () => {
+    cancelled = true
+    request.destroy()
+    response.destroy()
+  })
   try {
     if (!isAuthorised(pool, request, query)) throw new XapiError('SESSION_AUTHENTICATION_FAILED')
     if (transfer === undefined) throw new XapiError('NOT_IMPLEMENTED', name)
@@ -74,15 +81,16 @@ export async function answerTransfer(
     const failure = faults.find((fault) => fault.kind === 'fail')
     if (failure) throw failure.error
     const result = await transfer({ pool, member, request, response, query, task: own, faults })
-    if (result !== redirected) finishTask(pool, own, { result })
+    if (result !== undefined) finishTask(pool, own, { result })
     if ((await meetFaults(faults, 'after', response, pool.options.clock)) === 'lost') return true
     response.end()
   } catch (error) {
-    const failure = asXapiError(error)
+    const failure = cancelled ? new XapiError('TASK_CANCELLED', own) : asXapiError(error)
     finishTask(pool, own, { error: failure })
     if (response.headersSent) response.destroy()
     else refuse(response, failure)
   } finally {
+    pool.cancellations.delete(own)
     // A task of the server's own is gone when it is over.
     if (task === '' && pool.database.find('task', own)) pool.database.remove('task', own)
   }
@@ -101,9 +109,6 @@ function refuse(response: ServerResponse, { code }: XapiError): void {
   response.end()
 }
 
-/** What a transfer answers that another member has to serve. */
-const redirected = 'redirected'
-
 /** Sends the client to a host that has the SR, if this one has not. */
 function redirect({ pool, member, request, response }: Transfer, sr: string): boolean {
   if (pool.isPlugged(sr, member.host)) return false
@@ -119,12 +124,12 @@ function redirect({ pool, member, request, response }: Transfer, sr: string): bo
   return true
 }
 
-async function importDisk(transfer: Transfer): Promise<string> {
+async function importDisk(transfer: Transfer): Promise<string | undefined> {
   const { pool, request, response, query } = transfer
   const given = reference(pool, 'VDI', query.get('vdi'))
   const sr = given === undefined ? reference(pool, 'SR', query.get('sr_id')) : pool.database.get('VDI', given).SR
   if (sr === undefined) throw new XapiError('VDI_MISSING')
-  if (redirect(transfer, sr)) return redirected
+  if (redirect(transfer, sr)) return undefined
   assertRaw(query)
   if (request.headers['transfer-encoding'] !== undefined) {
     throw new XapiError('INTERNAL_ERROR', `Cannot handle encoding: ${request.headers['transfer-encoding']}`)
@@ -170,11 +175,11 @@ async function receive({ pool, request, response, task, faults }: Transfer, vdi:
   if (position < length) throw ioError()
 }
 
-async function exportDisk(transfer: Transfer): Promise<string> {
+async function exportDisk(transfer: Transfer): Promise<string | undefined> {
   const { pool, response, query, task, faults } = transfer
   const vdi = reference(pool, 'VDI', query.get('vdi'))
   if (vdi === undefined) throw new XapiError('INTERNAL_ERROR', 'Missing vdi query parameter')
-  if (redirect(transfer, pool.database.get('VDI', vdi).SR)) return redirected
+  if (redirect(transfer, pool.database.get('VDI', vdi).SR)) return undefined
   assertRaw(query)
   const cut = faults.find((fault) => fault.kind === 'cut')
   await withDisk(transfer, vdi, 'RO', async () => {
@@ -223,11 +228,10 @@ function reference(pool: Pool, className: 'VDI' | 'SR', said: string | null): st
 
 function assertRaw(query: URLSearchParams): void {
   const format = query.get('format') ?? 'raw'
-  if (query.has('chunked') || query.has('base'))
-    throw new XapiError('NOT_IMPLEMENTED', 'chunked and differencing formats')
-  if (format === 'vhd' || format === 'tar' || format === 'qcow2')
-    throw new XapiError('NOT_IMPLEMENTED', `format=${format}`)
-  if (format !== 'raw') throw new XapiError('INTERNAL_ERROR', `Unknown format ${format}`)
+  const known = ['raw', 'vhd', 'tar', 'qcow2'].includes(format)
+  if (!known) throw new XapiError('INTERNAL_ERROR', `Unknown format ${format}`)
+  const other = ['chunked', 'base'].find((parameter) => query.has(parameter))
+  if (format !== 'raw' || other !== undefined) throw new XapiError('NOT_IMPLEMENTED', other ?? `format=${format}`)
 }
 
 function ioError(): XapiError {

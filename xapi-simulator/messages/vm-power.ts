@@ -29,6 +29,7 @@ export function halt(pool: Pool, vm: string): void {
 }
 
 function leaveHost(pool: Pool, vm: string, power_state: 'Halted' | 'Suspended'): void {
+  for (const console of pool.database.get('VM', vm).consoles) pool.database.remove('console', console)
   pool.database.update('VM', vm, {
     power_state,
     resident_on: nullReference,
@@ -64,6 +65,14 @@ function assertDisksFree(pool: Pool, vm: string): void {
   }
 }
 
+/** The screen of a machine, at the host on which it runs. */
+function makeConsole(pool: Pool, VM: string, host: string): void {
+  const console = pool.database.create('console', { protocol: 'rfb', VM })
+  const { uuid } = pool.database.get('console', console)
+  const location = `https://${pool.database.get('host', host).address}/console?uuid=${uuid}`
+  pool.database.update('console', console, { location })
+}
+
 /** Makes a machine run on a host, with its devices attached. */
 function boot(pool: Pool, vm: string, host: string, paused: boolean): void {
   const { VBDs, VIFs, memory_static_max, memory_dynamic_max, metrics, VCPUs_at_startup } = pool.database.get('VM', vm)
@@ -83,6 +92,7 @@ function boot(pool: Pool, vm: string, host: string, paused: boolean): void {
     current_domain_type: 'hvm',
   })
   setDevices(pool, VBDs, VIFs, true)
+  makeConsole(pool, vm, host)
   pool.refreshAround('VM', vm)
   countMemory(pool)
   startGuest(pool, vm)

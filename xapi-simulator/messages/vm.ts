@@ -9,14 +9,14 @@ import type { Call, Handlers } from './call.ts'
 import { operateOnVm } from './operation.ts'
 import { assertCanRun, possibleHosts } from './placement.ts'
 import { dropVbd, freeVbdDevices, makeVbd } from './vbd.ts'
-import { duplicateVdi, makeVdi } from './vdi.ts'
+import { dropVdi, duplicateVdi, makeVdi } from './vdi.ts'
 import { dropVif, freeVifDevices, makeVif } from './vif.ts'
 import { assertMemoryOrder, powerMessages } from './vm-power.ts'
 
 /** Makes a machine that is halted, with no devices. */
 export function makeVm(pool: Pool, values: Partial<RecordOf<'VM'>>): string {
   const metrics = pool.database.create('VM_metrics', { install_time: pool.now(), last_updated: pool.now() })
-  const vm = pool.database.create('VM', {
+  return pool.database.create('VM', {
     ...values,
     power_state: 'Halted',
     domid: -1,
@@ -26,22 +26,14 @@ export function makeVm(pool: Pool, values: Partial<RecordOf<'VM'>>): string {
     suspend_VDI: nullReference,
     current_operations: {},
   })
-  const { uuid } = pool.database.get('VM', vm)
-  pool.database.create('console', {
-    protocol: 'rfb',
-    location: `https://${pool.masterAddress}/console?uuid=${uuid}`,
-    VM: vm,
-  })
-  return vm
 }
 
 /** Takes a machine away with its devices; its disks stay. */
 export function dropVm(pool: Pool, vm: string): void {
-  const { VBDs, VIFs, consoles, metrics, guest_metrics } = pool.database.get('VM', vm)
+  const { VBDs, VIFs, metrics, guest_metrics } = pool.database.get('VM', vm)
   pool.database.remove('VM', vm)
   for (const vbd of VBDs) dropVbd(pool, vbd)
   for (const vif of VIFs) dropVif(pool, vif)
-  for (const console of consoles) pool.database.remove('console', console)
   if (pool.database.find('VM_metrics', metrics)) pool.database.remove('VM_metrics', metrics)
   if (pool.database.find('VM_guest_metrics', guest_metrics)) pool.database.remove('VM_guest_metrics', guest_metrics)
 }
@@ -53,16 +45,37 @@ function inherited(vm: RecordOf<'VM'>): Partial<RecordOf<'VM'>> {
   return inherited
 }
 
-/** Makes a machine from another: devices alike, disks made by `duplicate`. */
+/** Makes a machine from another: devices alike, disks made by `duplicate`. Nothing is left of one that fails. */
 function duplicateVm(
   pool: Pool,
   vm: string,
   changes: Partial<RecordOf<'VM'>>,
   duplicate: (vdi: string) => string,
 ): string {
+  const made = makeVm(pool, {
+    ...inherited(pool.database.get('VM', vm)),
+    is_a_snapshot: false,
+    snapshot_of: nullReference,
+    ...changes,
+  })
+  const disks: string[] = []
+  try {
+    duplicateDevices(pool, vm, made, (vdi) => {
+      const disk = duplicate(vdi)
+      disks.push(disk)
+      return disk
+    })
+    return made
+  } catch (error) {
+    dropVm(pool, made)
+    for (const disk of disks) dropVdi(pool, disk)
+    throw error
+  }
+}
+
+function duplicateDevices(pool: Pool, vm: string, made: string, duplicate: (vdi: string) => string): void {
   const source = pool.database.get('VM', vm)
-  const isSnapshot = changes.is_a_snapshot === true
-  const made = makeVm(pool, { ...inherited(source), is_a_snapshot: false, snapshot_of: nullReference, ...changes })
+  const isSnapshot = pool.database.get('VM', made).is_a_snapshot
   for (const reference of source.VBDs) {
     const { VDI, userdevice, bootable, mode, type, empty, other_config } = pool.database.get('VBD', reference)
     const own = type !== 'CD' && !empty
@@ -82,7 +95,6 @@ function duplicateVm(
     // Two machines with one address would disturb each other; a snapshot never runs.
     makeVif(pool, { VM: made, network, device, MTU, other_config, ...(isSnapshot ? { MAC } : {}) })
   }
-  return made
 }
 
 function fresh(vm: RecordOf<'VM'>): Partial<RecordOf<'VM'>> {

@@ -6,11 +6,10 @@ const chunkSize = 64 * 1024
  */
 export class SparseBytes {
   #size: number
-  readonly #chunks: Map<number, Buffer>
+  readonly #chunks = new Map<number, Buffer>()
 
-  constructor(size: number, chunks: ReadonlyMap<number, Buffer> = new Map()) {
+  constructor(size: number) {
     this.#size = size
-    this.#chunks = new Map(chunks)
   }
 
   get size(): number {
@@ -47,13 +46,6 @@ export class SparseBytes {
       position += part
     }
     return data
-  }
-
-  /** A disk with the same bytes, of its own from now on, of `size` bytes. */
-  copy(size = this.#size): SparseBytes {
-    const copy = new SparseBytes(size)
-    copy.overlay(this)
-    return copy
   }
 
   /** Takes the other's bytes from the beginning; what lies beyond the other's end stays. */
