@@ -21,7 +21,11 @@ interface Deployment {
     readonly strategy?: { readonly type: string }
     readonly template: {
       readonly spec: {
-        readonly containers: readonly { readonly image: string; readonly args: readonly string[] }[]
+        readonly containers: readonly {
+          readonly image: string
+          readonly args: readonly string[]
+          readonly env?: readonly object[]
+        }[]
         readonly volumes: readonly object[]
       }
     }
@@ -94,6 +98,7 @@ describe('the controller', () => {
     const { container } = await deployment(
       '--set=controller.settings.logLevel=debug,controller.settings.workers=3',
       '--set=controller.settings.leaseDuration=30s,controller.settings.renewDeadline=20s',
+      '--set=controller.settings.otlpEndpoint=http://collector:4318',
     )
     expect(loadConfig({ argv: container.args, env: {} })).toMatchObject({
       namespace: 'berth-system',
@@ -104,7 +109,15 @@ describe('the controller', () => {
       workers: 3,
       leaseDuration: 30_000,
       renewDeadline: 20_000,
+      otlpEndpoint: 'http://collector:4318',
     })
+  })
+
+  test('has the DSN for reports from a Secret, and by default none', async () => {
+    const { container } = await deployment('--set=controller.sentryDSN.secretName=sentry')
+    const secretKeyRef = { name: 'sentry', key: 'dsn' }
+    expect(container.env).toEqual([{ name: 'BERTH_SENTRY_DSN', valueFrom: { secretKeyRef } }])
+    expect((await deployment()).container.env).toBeUndefined()
   })
 
   test('has every setting that the chart offers', () => {
