@@ -116,7 +116,7 @@ describe('every structure of the table', () => {
         const value = decode(codec, sent)
         if (exact) expect(encode(codec, value).equals(sent)).toBe(true)
       }),
-      { numRuns: 25 },
+      { numRuns: 10 },
     )
   })
 
@@ -136,7 +136,7 @@ describe('every structure of the table', () => {
         expect(refused(Buffer.concat([sent, word(0)]))).toBe(true)
         refused(Buffer.from(noise))
       }),
-      { numRuns: 25 },
+      { numRuns: 10 },
     )
   })
 })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { Readable, type Writable } from 'node:stream'
+import { type Duplex, Readable, type Writable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { ErrorCode } from '../error-codes.ts'
@@ -49,7 +49,7 @@ const packets = (received: readonly Received[], status?: number) =>
 
 const packet = (status: number) => (received: readonly Received[]) => packets(received, status).length > 0
 
-const failure = (stream: Readable | Writable): Promise<Error> =>
+const failure = (stream: Duplex | Readable | Writable): Promise<Error> =>
   new Promise((resolve) => stream.once('error', (error: Error) => resolve(error)))
 
 describe('uploads', () => {
@@ -319,3 +319,75 @@ const failureOrSilence = async (stream: Readable | Writable, milliseconds: numbe
   const error = await Promise.race([failure(stream), new Promise((resolve) => setTimeout(resolve, milliseconds))])
   expect(error).toBeUndefined()
 }
+
+describe('a stream that is given up before it is open', () => {
+  const aborts = (received: readonly Received[], serial: number) =>
+    packets(received, MessageStatus.ERROR).filter((message) => message.serial === serial)
+
+  it('is ended at the server as soon as the server has opened it after all', async () => {
+    const controller = new AbortController()
+    const opening = client.upload(upload, args, { signal: controller.signal })
+    const call = await server.next(upload)
+    controller.abort()
+    await expect(opening).rejects.toMatchObject({ name: 'LibvirtAbortError' })
+    // Not before: libvirtd drops what is for a stream that it does not have yet.
+    await client.call('connect_get_hostname', {})
+    expect(aborts(server.connection.received, call.serial)).toEqual([])
+    call.reply({})
+    await server.connection.until((received) => aborts(received, call.serial).length > 0)
+    await client.call('connect_get_hostname', {})
+    expect(aborts(server.connection.received, call.serial)).toHaveLength(1)
+  })
+
+  it('needs no word when the server refuses it', async () => {
+    const opening = client.download(download, args, { timeout: 20 })
+    const call = await server.next(download)
+    await expect(opening).rejects.toMatchObject({ name: 'LibvirtTimeoutError' })
+    call.fail(ErrorCode.NO_STORAGE_VOL, 'gone')
+    await client.call('connect_get_hostname', {})
+    expect(aborts(server.connection.received, call.serial)).toEqual([])
+  })
+})
+
+describe('streams both ways', () => {
+  const console = 'domain_open_console'
+  const dom = { name: 'd', uuid: '00112233-4455-6677-8899-aabbccddeeff', id: 1 }
+
+  const startConsole = async () => {
+    const opening = client.interact(console, { dom, dev_name: undefined, flags: 0 })
+    const call = await server.next(console)
+    call.reply({})
+    return { stream: await opening, serial: call.serial }
+  }
+
+  it('end both directions when we do, and the server confirms', async () => {
+    const { stream, serial } = await startConsole()
+    stream.write('typed')
+    server.connection.packet(console, serial, MessageStatus.CONTINUE, Buffer.from('shown'))
+    expect(String((await once(stream, 'data'))[0])).toBe('shown')
+    stream.end()
+    await server.connection.until(packet(MessageStatus.OK))
+    expect(String(packets(server.connection.received, MessageStatus.CONTINUE)[0]?.payload)).toBe('typed')
+    server.connection.packet(console, serial, MessageStatus.OK)
+    await finished(stream)
+  })
+
+  it('end both directions when the server does', async () => {
+    const { stream, serial } = await startConsole()
+    stream.resume()
+    server.connection.packet(console, serial, MessageStatus.CONTINUE)
+    await server.connection.until(packet(MessageStatus.OK))
+    server.connection.packet(console, serial, MessageStatus.OK)
+    await finished(stream)
+    expect(stream.writableFinished).toBe(true)
+  })
+
+  it('are aborted when they are destroyed, and fail as the server says', async () => {
+    const first = await startConsole()
+    first.stream.destroy()
+    await server.connection.until(packet(MessageStatus.ERROR))
+    const second = await startConsole()
+    server.connection.packetError(console, second.serial, ErrorCode.OPERATION_FAILED, 'the guest stopped')
+    expect(await failure(second.stream)).toMatchObject({ code: ErrorCode.OPERATION_FAILED })
+  })
+})

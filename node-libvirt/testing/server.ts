@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type EventMessageName, type EventPayload, eventMessages } from '../protocol/event-messages.ts'
@@ -172,6 +172,11 @@ export class TestServer implements AsyncDisposable {
     server.listen(started.socketPath)
     await once(server, 'listening')
     return started
+  }
+
+  /** For servers that stand before this one. */
+  dial(): Socket {
+    return connect(this.socketPath)
   }
 
   /** The connection that was opened last. */
