@@ -10,6 +10,7 @@ import { JestRegister } from './contract/register.ts'
 import type { DriverSetup, DriverWorld } from './contract/world.ts'
 
 export type { Lacks } from './contract/abilities.ts'
+export { damagedMarker } from './contract/content.ts'
 export type { DriverSetup, DriverWorld, MarkerDamage } from './contract/world.ts'
 
 /**

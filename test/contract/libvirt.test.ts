@@ -3,10 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { libvirtDriver } from '../../controller/drivers/libvirt/index.ts'
-import { type DriverWorld, describeDriverContract, type MarkerDamage } from '../../controller/hypervisor/contract.ts'
+import { type DriverWorld, damagedMarker, describeDriverContract } from '../../controller/hypervisor/contract.ts'
 import { volumeNames } from '../../controller/hypervisor/port.ts'
 import { type Hypervisor, startHypervisor } from '../../hack/hypervisor/index.ts'
 import { run } from '../../hack/hypervisor/process.ts'
+import { freezeDaemon } from './support/freeze.ts'
 
 const MiB = 2 ** 20
 
@@ -28,19 +29,6 @@ async function qcow2Image(directory: string, virtualSize: number): Promise<Buffe
   const { code, stderr } = await run('qemu-img', ['create', '-q', '-f', 'qcow2', path, String(virtualSize)])
   if (code !== 0) throw new Error(`qemu-img: ${stderr}`)
   return readFileSync(path)
-}
-
-function damaged(marker: Buffer, digest: string, damage: MarkerDamage): Buffer {
-  switch (damage) {
-    case 'CutShort':
-      return marker.subarray(0, marker.length - 8)
-    case 'Zeroed':
-      return Buffer.alloc(marker.length)
-    case 'Emptied':
-      return Buffer.alloc(0)
-    case 'OfAnotherImage':
-      return Buffer.from(marker.toString().replace(digest, 'f'.repeat(64)))
-  }
 }
 
 async function setup(): Promise<DriverWorld> {
@@ -94,7 +82,7 @@ async function setup(): Promise<DriverWorld> {
     readVolume: async (pool, volume) => readFileSync(pathOf(pool, volume)),
     async damageMarker(pool, digest, damage) {
       const path = pathOf(pool, volumeNames.imageMarker(digest))
-      writeFileSync(path, damaged(readFileSync(path), digest, damage))
+      writeFileSync(path, damagedMarker(readFileSync(path), digest, damage))
     },
     truncateImage: async (pool, digest) => {
       const path = pathOf(pool, volumeNames.image(digest))
@@ -104,11 +92,7 @@ async function setup(): Promise<DriverWorld> {
       await virsh('vol-create-as', pool, volume, '1M')
     },
     restart: () => host().restartDaemon(),
-    async freeze() {
-      const signal = (name: string) => inHost('bash', '-c', `kill -${name} "$(cat /run/libvirt/libvirtd.pid)"`)
-      await signal('STOP')
-      return () => signal('CONT')
-    },
+    freeze: () => freezeDaemon(host()),
     async tearDown() {
       rmSync(scratch, { recursive: true })
       await hypervisor?.stop()

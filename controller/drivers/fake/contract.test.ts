@@ -1,6 +1,6 @@
 /** The driver contract on the fake, bare and within the wrappers that the controller puts around every session. */
 import { randomUUID } from 'node:crypto'
-import { type DriverWorld, describeDriverContract, type MarkerDamage } from '../../hypervisor/contract.ts'
+import { type DriverWorld, damagedMarker, describeDriverContract } from '../../hypervisor/contract.ts'
 import { type Driver, type Session, volumeNames } from '../../hypervisor/port.ts'
 import { guarded, limited, observed } from '../../hypervisor/wrap.ts'
 import { type Clock, FakeHypervisor, fakeDriver } from './index.ts'
@@ -66,7 +66,7 @@ function world(wrap: (session: Session) => Session): DriverWorld {
       const name = volumeNames.imageMarker(digest)
       const marker = poolOf(pool).volumes.get(name)
       if (marker === undefined) throw new Error('no marker')
-      poolOf(pool).setBytes(name, damaged(bytesOf(marker), digest, damage))
+      poolOf(pool).setBytes(name, damagedMarker(bytesOf(marker), digest, damage))
     },
     async truncateImage(pool, digest) {
       const name = volumeNames.image(digest)
@@ -81,19 +81,6 @@ function world(wrap: (session: Session) => Session): DriverWorld {
       return async () => host.resume()
     },
     tearDown: async () => undefined,
-  }
-}
-
-function damaged(marker: Buffer, digest: string, damage: MarkerDamage): Buffer {
-  switch (damage) {
-    case 'CutShort':
-      return marker.subarray(0, marker.length - 8)
-    case 'Zeroed':
-      return Buffer.alloc(marker.length)
-    case 'Emptied':
-      return Buffer.alloc(0)
-    case 'OfAnotherImage':
-      return Buffer.from(marker.toString().replace(digest, 'f'.repeat(64)))
   }
 }
 

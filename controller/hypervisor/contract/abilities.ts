@@ -15,6 +15,7 @@ const ability = (meaning: string, told?: Ability['told']): Ability =>
  * why; those parts are excluded, whatever the driver's name is.
  */
 export const abilities = {
+  Definitions: ability('define machines by itself', ({ architectures }) => architectures.length > 0),
   Uploads: ability('take content: no images, no seeds'),
   QCOW2: ability(
     'take images in qcow2',

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { ImageContent } from '../port.ts'
+import type { MarkerDamage } from './world.ts'
 
 export const MiB = 2 ** 20
 
@@ -21,3 +22,17 @@ export function imageContent(content: Buffer, changes: Partial<ImageContent> = {
 }
 
 export const ignoreProgress = (): void => undefined
+
+/** What is read where a marker was damaged. */
+export function damagedMarker(marker: Buffer, digest: string, damage: MarkerDamage): Buffer {
+  switch (damage) {
+    case 'CutShort':
+      return marker.subarray(0, marker.length - 8)
+    case 'Zeroed':
+      return Buffer.alloc(marker.length)
+    case 'Emptied':
+      return Buffer.alloc(0)
+    case 'OfAnotherImage':
+      return Buffer.from(marker.toString().replace(digest, 'f'.repeat(64)))
+  }
+}

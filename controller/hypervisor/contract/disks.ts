@@ -113,7 +113,7 @@ export function describeDisks(bench: Bench): void {
       })
     }
 
-    bench.test('define refuses a machine whose disk is gone', [], async () => {
+    bench.test('define refuses a machine whose disk is gone', ['Definitions'], async () => {
       const instanceID = randomUUID()
       const volume = volumeNames.disk(instanceID, 'root')
       const spec = bench.spec({ tag: { instanceID }, disks: [{ name: 'root', pool: bench.world.pool, volume }] })

@@ -16,7 +16,7 @@ export function describeForeign(bench: Bench): void {
   }
 
   bench.group("machines that are not Berth's", () => {
-    bench.test('with our id: seen as foreign, and every effect is refused', ['ChosenIDs'], async () => {
+    bench.test('with our id: seen as foreign, and every effect is refused', ['ChosenIDs', 'Definitions'], async () => {
       await withForeign('contract_foreign-id', async (id) => {
         const before = await bench.world.describeMachine(id)
         const observation = await bench.session.observe(id)
@@ -41,7 +41,7 @@ export function describeForeign(bench: Bench): void {
 
     bench.test(
       'with our name: it keeps it, ours gets another, and removing ours leaves it alone',
-      ['UniqueNames'],
+      ['UniqueNames', 'Definitions'],
       async () => {
         const spec = bench.spec()
         await withForeign(spec.hostName, async (foreignID) => {

@@ -36,7 +36,7 @@ export function describeMachines(bench: Bench): void {
       })
     })
 
-    bench.test('an owner that the host cannot store is refused, not changed', [], async () => {
+    bench.test('an owner that the host cannot store is refused, not changed', ['Definitions'], async () => {
       const spec = bench.spec({ tag: { owner: 'User:\u0000' } })
       await expectRefusal(bench.session.define(spec), 'InvalidConfiguration')
       expect((await bench.session.observe(spec.tag.instanceID)).machine).toBeUndefined()
@@ -50,17 +50,21 @@ export function describeMachines(bench: Bench): void {
       }
     })
 
-    bench.test('define again with another tag mends the tag, and lets a running machine run', [], async () => {
-      const spec = bench.spec()
-      await bench.withMachine(spec, async (id) => {
-        await bench.session.start(id)
-        const tag = { ...spec.tag, slot: 'host-2', name: 'renamed' }
-        await bench.session.define({ ...spec, tag })
-        expect(await bench.machine(id)).toMatchObject({ tag, power: 'Running', transient: false })
-        await bench.session.powerOff(id)
-        expect((await bench.machine(id)).tag).toEqual(tag)
-      })
-    })
+    bench.test(
+      'define again with another tag mends the tag, and lets a running machine run',
+      ['Definitions'],
+      async () => {
+        const spec = bench.spec()
+        await bench.withMachine(spec, async (id) => {
+          await bench.session.start(id)
+          const tag = { ...spec.tag, slot: 'host-2', name: 'renamed' }
+          await bench.session.define({ ...spec, tag })
+          expect(await bench.machine(id)).toMatchObject({ tag, power: 'Running', transient: false })
+          await bench.session.powerOff(id)
+          expect((await bench.machine(id)).tag).toEqual(tag)
+        })
+      },
+    )
 
     bench.test('start starts, and starting what runs changes nothing', [], async () => {
       await bench.withMachine(bench.spec(), async (id) => {
@@ -126,7 +130,7 @@ export function describeMachines(bench: Bench): void {
 
     bench.test(
       'a machine undefined by others while it runs is transient, and define mends it',
-      ['TransientMachines'],
+      ['TransientMachines', 'Definitions'],
       async () => {
         const spec = bench.spec()
         await bench.withMachine(spec, async (id) => {
@@ -139,7 +143,7 @@ export function describeMachines(bench: Bench): void {
       },
     )
 
-    bench.test('two machines that want one name both get one', ['UniqueNames'], async () => {
+    bench.test('two machines that want one name both get one', ['UniqueNames', 'Definitions'], async () => {
       const first = bench.spec()
       const second = bench.spec({ hostName: first.hostName })
       await bench.withMachine(first, async (firstID) => {
@@ -160,7 +164,9 @@ export function describeMachines(bench: Bench): void {
         expect(await bench.session.interfaces(id)).toEqual([])
         await bench.session.start(id)
         const macAddress = spec.interfaces[0]?.macAddress
-        expect(await bench.session.interfaces(id)).toEqual([{ macAddress, addresses: [] }])
+        // A guest that does not even hear the power button asks for no address.
+        const addresses = bench.has('DeafGuests') ? [] : expect.any(Array)
+        expect(await bench.session.interfaces(id)).toEqual([{ macAddress, addresses }])
       })
     })
 

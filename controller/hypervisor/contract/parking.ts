@@ -6,28 +6,32 @@ import { expectRefusal } from './expectations.ts'
 /** The fence of the claim protocol: a slot is released only when its machine is gone, or parked and off. */
 export function describeParking(bench: Bench): void {
   bench.group('parking', () => {
-    bench.test('parked: a start is refused, the tag is kept; define opens it again', [], async () => {
-      const spec = bench.spec()
-      await bench.withMachine(spec, async (id) => {
-        await bench.session.park(id)
-        await expectRefusal(bench.session.start(id), 'HypervisorRefused')
-        expect(await bench.machine(id)).toMatchObject({
-          power: 'Stopped',
-          parked: true,
-          transient: false,
-          tag: spec.tag,
-          hostName: spec.hostName,
-          cpus: spec.cpus,
-          memory: spec.memory,
+    bench.test(
+      'parked: a start is refused, the tag is kept; define opens it again',
+      ['Definitions', 'FencedStart'],
+      async () => {
+        const spec = bench.spec()
+        await bench.withMachine(spec, async (id) => {
+          await bench.session.park(id)
+          await expectRefusal(bench.session.start(id), 'HypervisorRefused')
+          expect(await bench.machine(id)).toMatchObject({
+            power: 'Stopped',
+            parked: true,
+            transient: false,
+            tag: spec.tag,
+            hostName: spec.hostName,
+            cpus: spec.cpus,
+            memory: spec.memory,
+          })
+          await bench.session.define(spec)
+          expect((await bench.machine(id)).parked).toBe(false)
+          await bench.session.start(id)
+          expect(await bench.machine(id)).toMatchObject({ power: 'Running', parked: false, tag: spec.tag })
         })
-        await bench.session.define(spec)
-        expect((await bench.machine(id)).parked).toBe(false)
-        await bench.session.start(id)
-        expect(await bench.machine(id)).toMatchObject({ power: 'Running', parked: false, tag: spec.tag })
-      })
-    })
+      },
+    )
 
-    bench.test('parked while it runs: it runs on, and once off it stays off', [], async () => {
+    bench.test('parked while it runs: it runs on, and once off it stays off', ['FencedStart'], async () => {
       const spec = bench.spec()
       await bench.withMachine(spec, async (id) => {
         await bench.session.start(id)
@@ -63,7 +67,7 @@ export function describeParking(bench: Bench): void {
       expect((await bench.session.observe(nobody)).machine).toBeUndefined()
     })
 
-    bench.test('parking and opening again leaves the definition as it was', [], async () => {
+    bench.test('parking and opening again leaves the definition as it was', ['Definitions'], async () => {
       const spec = bench.spec()
       await bench.withMachine(spec, async (id) => {
         const defined = await bench.world.describeMachine(id)

@@ -2,26 +2,13 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from '@jest/globals'
 import { type AbilityName, abilities, type Lacks } from './abilities.ts'
+import type { ContractRecord, ContractTest } from './record.ts'
 
 /** Takes the parts of the contract as they are described. */
 export interface Register {
   group(name: string, describeTests: () => void): void
   /** `lacking`: the need that the host does not meet, which excludes the test. */
   test(name: string, lacking: AbilityName | undefined, body: () => Promise<void>): void
-}
-
-/** One test of the contract, and what became of it: `Excluded` names what the host lacks. */
-export interface ContractTest {
-  readonly group: string
-  readonly name: string
-  outcome: 'Passed' | 'Failed' | { readonly excluded: AbilityName }
-}
-
-/** What a run of the contract showed; `docs/contract.md` is made of these. */
-export interface ContractRecord {
-  readonly host: string
-  readonly lacks: Lacks
-  readonly tests: readonly ContractTest[]
 }
 
 /** Where runs leave their records, one file for each host. */
@@ -45,20 +32,26 @@ export class JestRegister implements Register {
   }
 
   test(name: string, lacking: AbilityName | undefined, body: () => Promise<void>): void {
-    const known: ContractTest = { group: this.#group, name, outcome: 'Failed' }
-    this.#tests.push(known)
+    const [index, group] = [this.#tests.length, this.#group]
+    const become = (outcome: ContractTest['outcome']) => {
+      this.#tests[index] = { group, name, outcome }
+    }
     if (lacking !== undefined) {
-      known.outcome = { excluded: lacking }
+      become({ excluded: lacking })
       test.skip(`${name} (the host cannot ${abilities[lacking].meaning}: ${this.#lacks[lacking]})`, body)
       return
     }
+    become('NotRun')
     test(name, async () => {
+      become('Failed')
       await body()
-      known.outcome = 'Passed'
+      become('Passed')
     })
   }
 
+  /** Leaves the record of a whole run; one of a part of it would hide what was there. */
   write(): void {
+    if (this.#tests.some(({ outcome }) => outcome === 'NotRun')) return
     const record: ContractRecord = { host: this.#host, lacks: this.#lacks, tests: this.#tests }
     mkdirSync(recordDirectory, { recursive: true })
     const file = `${this.#host.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}.json`

@@ -82,7 +82,7 @@ export function describeWaiting(bench: Bench): void {
       },
     )
 
-    bench.test('every mutation that is repeated changes nothing the second time', [], async () => {
+    bench.test('every mutation that is repeated changes nothing the second time', ['Definitions'], async () => {
       const spec = bench.spec()
       const nobody = randomUUID()
       await bench.withMachine(spec, async (id) => {

@@ -41,6 +41,8 @@ export interface DriverWorld {
   damageMarker(pool: string, digest: string, damage: MarkerDamage): Promise<void>
   /** Takes the second half off a placed image. */
   truncateImage(pool: string, digest: string): Promise<void>
+  /** Does what `define` does, without the seed; for hosts where the driver cannot. */
+  defineMachine?(machine: MachineSpec): Promise<void>
   /** Makes a volume of a MiB; for hosts that take no content. */
   makeVolume(pool: string, volume: string): Promise<void>
   /** Restarts what sessions are connected to. Machines go on running. */
