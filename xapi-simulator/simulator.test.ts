@@ -64,7 +64,7 @@ describe('the wire', () => {
       const body = `<?xml version="1.0"?><methodCall><methodName>VM.get_record</methodName><params>${values}</params></methodCall>`
       return (await fetch(url + path, { method: 'POST', body })).text()
     }
-    for (const path of ['/', '/RPC2']) {
+    for (const path of ['/', '/RPC2', '/xmlrpc']) {
       const reply = await ask(path, session, vm)
       expect(reply).toContain('<member><name>Status</name><value>Success</value></member>')
       expect(reply).toContain('<member><name>name_label</name><value>&lt;a&gt; &amp; "b"\n</value></member>')

@@ -77,10 +77,9 @@ export class MemberServer {
       if (request.method === 'POST' && pathname === '/jsonrpc') {
         return await answerJson(this.#pool, this.member, request, response)
       }
-      if (request.method === 'POST' && (pathname === '/' || pathname === '/RPC2')) {
-        return await answerXml(this.#pool, this.member, request, response)
-      }
       if (await answerTransfer(this.#pool, this.member, request, response)) return
+      // Of a path xapi looks at the longest beginning that it knows, which is `/` at least; clients rely on it.
+      if (request.method === 'POST') return await answerXml(this.#pool, this.member, request, response)
       response.writeHead(404)
       response.end()
     } catch {

@@ -1,8 +1,11 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { type ClassName, classes, classOf, enumeration, type Message } from '../model/model.ts'
 import type { Type } from '../model/types.ts'
 import { failure, TestPool } from '../testing/client.ts'
 import { handlerOf } from './handlers.ts'
+
+// Some go over all messages, which takes long on a busy machine.
+jest.setTimeout(60_000)
 
 const all: readonly (readonly [string, Message])[] = [...classes.values()].flatMap((entry) =>
   [...entry.messages.values()].map((message) => [`${entry.name}.${message.name}`, message] as const),

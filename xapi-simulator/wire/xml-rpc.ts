@@ -13,7 +13,14 @@ interface Node {
   readonly [name: string]: string | readonly Node[]
 }
 
-const parser = new XMLParser({ preserveOrder: true, parseTagValue: false, trimValues: false, ignoreAttributes: true })
+const parser = new XMLParser({
+  preserveOrder: true,
+  parseTagValue: false,
+  trimValues: false,
+  ignoreAttributes: true,
+  // Among these are the numeric ones, such as `&#10;`.
+  htmlEntities: true,
+})
 
 /** @throws SyntaxError for what is not a call of XML-RPC */
 export function readXmlCall(body: string): RemoteCall {

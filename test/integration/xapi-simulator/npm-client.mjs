@@ -1,6 +1,6 @@
 // @ts-nocheck The client has no types of its own.
 // Drives a pool through the npm package xen-api; prints what it saw as one line of JSON.
-// Arguments: the URLs of the master and of another member; user; password; json-rpc or auto.
+// Arguments: the URLs of the master and of another member; user; password; auto (JSON-RPC) or xml-rpc.
 import { createClient } from 'xen-api'
 
 const [master, member, user, password, transport] = process.argv.slice(2)
