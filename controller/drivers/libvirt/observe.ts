@@ -159,11 +159,12 @@ export async function observeInterfaces(
 ): Promise<ObservedInterface[]> {
   const own = await findOwnDomain(connection, instanceID, options)
   if (own === undefined || (await ifDefined(() => own.domain.isActive(options))) !== true) return []
+  // Guests of Xen have no channel for an agent, and libxl does not know ARP: its log would fill with refusals.
+  const isXen = own.reading.virtualisation === 'Xen'
   const [agent, leases, arp] = await Promise.all([
-    // No guest of Xen has a channel for one.
-    own.reading.virtualisation === 'Xen' ? [] : fromAgent(own.domain.uuid),
+    isXen ? [] : fromAgent(own.domain.uuid),
     addressesFrom(own.domain, InterfaceAddressesSource.LEASE, options),
-    addressesFrom(own.domain, InterfaceAddressesSource.ARP, options),
+    isXen ? [] : addressesFrom(own.domain, InterfaceAddressesSource.ARP, options),
   ])
   const found: readonly { readonly source: AddressSource; readonly interfaces: readonly DomainInterface[] }[] = [
     { source: 'Agent', interfaces: agent },
