@@ -307,11 +307,11 @@ test('property: whatever happens, no key is lost, none is with two workers, no g
   const priority = fc.constantFrom(...priorities)
   const group = fc.constantFrom('x', 'y', undefined)
   const action = fc.oneof(
-    fc.record({ do: fc.constant('add' as const), key, priority }),
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('add' as const), key, priority }) },
     fc.record({ do: fc.constant('move' as const), key, group }),
     fc.record({ do: fc.constant('addAfter' as const), key, delay: fc.integer({ min: 0, max: 50 }) }),
     fc.record({ do: fc.constant('retry' as const), key }),
-    fc.record({ do: fc.constant('take' as const) }),
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('take' as const) }) },
     fc.record({ do: fc.constant('done' as const), key }),
     fc.record({ do: fc.constant('advance' as const), by: fc.integer({ min: 1, max: 40 }) }),
   )
