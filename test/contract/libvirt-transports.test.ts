@@ -151,11 +151,11 @@ describe.each(Object.entries(transports))('%s', (transport, { lab: labOf, uri, o
     expect(error).toMatchObject({ name: 'LibvirtError', code: ErrorCode.NO_DOMAIN })
   })
 
-  it.each([4, 16])('answers every one of many calls, %d at the server', async (maxConcurrentCalls) => {
-    for (let round = 0; round < 5; round++) {
+  it('answers every one of many calls, 16 at the server', async () => {
+    for (let round = 0; round < 8; round++) {
       // A ping would free what is stuck (two messages in one TLS record), so there are none, and the deadline is
       // shorter than the server's interval.
-      const limits = { maxConcurrentCalls, keepalive: { interval: 0, count: 0 } }
+      const limits = { maxConcurrentCalls: 16, keepalive: { interval: 0, count: 0 } }
       const burst = await lab.open(uri(), { ...options(), ...limits })
       const names = await Promise.all(Array.from({ length: 200 }, () => burst.getHostname({ timeout: 4_000 })))
       expect(new Set(names)).toEqual(new Set([lab.hypervisor.name]))
