@@ -160,12 +160,11 @@ describe('guests of Xen', () => {
     expect(targets(xen(mode))).toEqual(['xen:xvda', 'xen:xvdb', 'xen:xvdc', 'xen:xvde', 'xen:xvdf', seed])
   })
 
-  test('HVM has its seed as CD-ROM, as libxl refuses emulated disks that are read-only', () => {
-    const [, cdrom] = /device="cdrom">(.*?)<\/disk>/s.exec(xen('HVM')) ?? []
-    expect(cdrom).toContain('file="/pool/s"')
-    for (const [disk] of xen('HVM').matchAll(/<disk[^>]* device="disk">.*?<\/disk>/gs)) {
-      expect(disk).not.toContain('<readonly/>')
-    }
+  test.each(['HVM', 'PV', 'PVH'] as const)('in mode %s only a CD-ROM is read-only: other disks may not be', (mode) => {
+    const devices = [...xen(mode).matchAll(/<disk type="file" device="(\w+)">(.*?)<\/disk>/gs)]
+    const readOnly = devices.filter(([, , inside]) => inside?.includes('<readonly/>'))
+    expect(readOnly.map(([, device]) => device)).toEqual(['cdrom'])
+    expect(readOnly[0]?.[2]).toContain('file="/pool/s"')
   })
 
   test('PVH names its boot loader: libxl has one by itself for PV alone', () => {

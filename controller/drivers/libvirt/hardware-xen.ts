@@ -9,8 +9,6 @@ import {
 } from './hardware.ts'
 import { type Element, element } from './xml.ts'
 
-const seedLetter = letters(xenSeedIndex)
-
 /**
  * A guest of Xen's by libxl. In every mode disks and interfaces are Xen's own; HVM has the first four disks and the
  * interfaces emulated too, until the guest's drivers for Xen take over.
@@ -20,7 +18,6 @@ const seedLetter = letters(xenSeedIndex)
  */
 export function xenHardware(domain: HardwareDefinition): Hardware {
   const isHVM = domain.mode === 'HVM'
-  const seed = isHVM ? emulatedSeed(domain.seed) : xenDisk(domain.seed, `xvd${seedLetter}`, 'raw', element('readonly'))
   return {
     boot: isHVM ? [element('boot', { dev: 'hd' })] : [],
     platform: [
@@ -30,8 +27,8 @@ export function xenHardware(domain: HardwareDefinition): Hardware {
       element('clock', { offset: 'utc' }),
     ],
     devices: [
-      ...domain.disks.map((disk, index) => xenDisk(disk, diskTarget('Xen', index), 'qcow2')),
-      seed,
+      ...domain.disks.map((disk, index) => xenDisk(disk, index)),
+      seedDisk(domain.seed, isHVM),
       ...domain.interfaces.map((wanted) => networkInterface(wanted, [])),
       isHVM
         ? element('serial', { type: 'pty' }, [element('target', { port: 0 })])
@@ -40,23 +37,25 @@ export function xenHardware(domain: HardwareDefinition): Hardware {
   }
 }
 
-/** qcow2 and raw alike by QEMU in dom0: what Xen's own driver offers for raw files depends on loop devices. */
-function xenDisk(disk: PlacedDisk, target: string, type: 'qcow2' | 'raw', extra?: Element): Element {
+function xenDisk(disk: PlacedDisk, index: number): Element {
   return element('disk', { type: 'file', device: 'disk' }, [
-    element('driver', { name: 'qemu', type }),
+    element('driver', { name: 'qemu', type: 'qcow2' }),
     element('source', { file: disk.path }),
-    element('target', { dev: target, bus: 'xen' }),
+    element('target', { dev: diskTarget('Xen', index), bus: 'xen' }),
     element('serial', {}, disk.name),
-    extra,
   ])
 }
 
-/** libxl refuses an emulated disk that is read-only, so HVM guests have the seed as CD-ROM. */
-function emulatedSeed(seed: PlacedDisk): Element {
+/**
+ * The seed as CD-ROM, the only kind that may be read-only in every mode: libxl refuses an emulated disk that is, and
+ * QEMU 7.2 in dom0 dies of one of Xen's, and takes the guest's other disks with it.
+ */
+function seedDisk(seed: PlacedDisk, isHVM: boolean): Element {
+  const letter = letters(xenSeedIndex)
   return element('disk', { type: 'file', device: 'cdrom' }, [
     element('driver', { name: 'qemu', type: 'raw' }),
     element('source', { file: seed.path }),
-    element('target', { dev: `hd${seedLetter}`, bus: 'ide' }),
+    element('target', isHVM ? { dev: `hd${letter}`, bus: 'ide' } : { dev: `xvd${letter}`, bus: 'xen' }),
     element('serial', {}, seed.name),
     element('readonly'),
   ])
