@@ -101,3 +101,14 @@ test('end with the signal, with the session, and with an error when the connecti
   await bench.clock.advance(0)
   expect(closed.ended.state).toBe('Done')
 })
+
+test('a reboot is told by nothing but the end of the connection', async () => {
+  const bench = new FakeBench()
+  const { session, id, details, ended } = await started(bench)
+  await session.start(id)
+  await bench.clock.advance(0)
+  const before = details()
+  bench.host.reboot()
+  await bench.clock.advance(0)
+  expect([details(), ended.state]).toEqual([before, 'HypervisorUnreachable'])
+})

@@ -56,6 +56,11 @@ export class EventBus {
     for (const listener of this.#listeners) listener.add(event)
   }
 
+  /** Nobody listens any more: what happens from now on is told to those who come after. */
+  dropListeners(): void {
+    this.#listeners.clear()
+  }
+
   #deliver(listener: EventQueue, event: HypervisorEvent, delay: number): void {
     if (delay <= 0) listener.add(event)
     else this.#clock.after(delay, () => listener.add(event))

@@ -3,7 +3,6 @@ import type { ErrorCode } from '../../errors/index.ts'
 import type {
   Capabilities,
   HostInformation,
-  HypervisorEvent,
   ObservedInterface,
   PowerState,
   StopReason,
@@ -147,15 +146,12 @@ export class FakeHypervisor {
     this.events.tell({ type: 'Gap', reason })
   }
 
-  tell(event: HypervisorEvent): void {
-    this.events.tell(event)
-  }
-
   // What happens to the host.
 
   /** All connections end. What has arrived goes on, and so do machines. */
   disconnect(): void {
     for (const session of this.#sessions) session.cut()
+    this.events.dropListeners()
   }
 
   /** Nobody gets in any more: HypervisorUnreachable, or this code. Connections end. */
@@ -177,8 +173,8 @@ export class FakeHypervisor {
 
   /** As by a power cut: machines are off, nobody knows why, and those without a definition are gone. */
   reboot(): void {
-    for (const machine of [...this.machines.all.values()]) this.machines.turnOff(machine, 'Unknown')
     this.restartDaemon()
+    for (const machine of [...this.machines.all.values()]) this.machines.turnOff(machine, 'Unknown')
   }
 
   // What others do on the host, and guests inside it.
