@@ -262,6 +262,25 @@ describe('failures', () => {
     expect(lists()).toHaveLength(1)
   })
 
+  test('a server that is busy is asked again when it said', async () => {
+    const waits: number[] = []
+    const watch = openWatch()
+    api.script.push(list('5'), status(429, 'TooManyRequests', 'busy', { 'retry-after': '77' }), watch.answer)
+    start(
+      make({
+        clock: {
+          ...systemClock,
+          after(delay, callback) {
+            waits.push(delay)
+            return systemClock.after(delay === 77_000 ? 1 : delay, callback)
+          },
+        },
+      }),
+    )
+    await eventually(() => watch.opened)
+    expect(waits).toContain(77_000)
+  })
+
   test('a server that ends every watch at once is not stormed', async () => {
     let waits = 0
     const informer = new ListWatchInformer<Thing>({

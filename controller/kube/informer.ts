@@ -16,7 +16,7 @@
  * Caveat: what is told may be stale; it is a reason to look, never to destroy.
  */
 import type { Logger } from 'pino'
-import { BerthError } from '../errors/index.ts'
+import { BerthError, isBerthError } from '../errors/index.ts'
 import { backoffDelay } from './backoff.ts'
 import { listPages, pathOf } from './client.ts'
 import { type Clock, sleep } from './clock.ts'
@@ -123,7 +123,8 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
         if (signal.aborted) return
         this.#failures++
         if (mustListAgain(error)) this.#state = 'Empty'
-        const wait = backoffDelay(this.#failures, backoff, this.#random)
+        const asked = isBerthError(error) ? (error.retryAfter ?? 0) : 0
+        const wait = Math.max(asked, backoffDelay(this.#failures, backoff, this.#random))
         log.warn(
           {
             err: error,
