@@ -13,9 +13,9 @@ const undoing = /^(park|shutdown|powerOff|undefine|deleteVolume|set Releasing|se
 const moreStatuses = 4
 
 export function compare(run: RunResult, reference: RunResult): string[] {
-  // What the controller could not bring to its end is not worth comparing.
-  if (run.problems.length > 0) return [...run.problems]
-  return [...differingEnds(run, reference), ...differingMutations(run, reference)]
+  // What did not come to its end is not worth comparing.
+  const compared = run.finished ? [...differingEnds(run, reference), ...differingMutations(run, reference)] : []
+  return [...run.problems, ...compared]
 }
 
 function differingEnds(run: RunResult, reference: RunResult): string[] {

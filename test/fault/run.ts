@@ -9,6 +9,8 @@ export interface RunResult {
   /** Both sides, without what differs from run to run by right (times, versions). */
   readonly end: Readonly<Record<string, unknown>>
   readonly problems: readonly string[]
+  /** All that was waited for has come, and silence after it. */
+  readonly finished: boolean
   /** Those that came: one whose effect was not reached did not. */
   readonly faultsCame: readonly Fault[]
   /** Virtual time from the beginning to the last effect, ms. */
@@ -39,22 +41,22 @@ export async function run(workload: Workload, options: WorldOptions = {}): Promi
     await silence(world)
     const last = world.effects.list.at(-1)
     problems.push(...(await startsInSilence(world)))
-    return result(world, problems, (last?.at ?? began) - began)
+    return result(world, problems, { finished: true, took: (last?.at ?? began) - began })
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error))
-    return result(world, problems, 0)
+    return result(world, problems, { finished: false, took: 0 })
   } finally {
     world.end()
   }
 }
 
-function result(world: World, problems: readonly string[], took: number): RunResult {
+function result(world: World, problems: readonly string[], outcome: Pick<RunResult, 'finished' | 'took'>): RunResult {
   return {
     effects: world.effects.list,
     end: snapshot(world),
     problems: [...problems, ...world.safety.violations],
     faultsCame: world.came,
-    took,
+    ...outcome,
   }
 }
 

@@ -51,6 +51,9 @@ const freed = (count: number): Step => ({
 
 const oneHost = (count: number) => ({ furnish: furnish({ kvm1: count }), furnished: furnished(count) })
 
+/** Worlds in which the stop was taken back. */
+const revoked = new WeakSet<World>()
+
 export const workloads: readonly Workload[] = [
   {
     name: 'create',
@@ -295,8 +298,14 @@ export const workloads: readonly Workload[] = [
     watchLag: 5_000,
     steps: [
       begin('web'),
-      running('web', setPower('web', 'Stopped')),
-      { what: 'the beginning of the same moment', until: always, act: setPower('web', 'Running') },
+      running('web', (world) => {
+        setPower('web', 'Stopped')(world)
+        world.clock.after(2_000, () => {
+          setPower('web', 'Running')(world)
+          revoked.add(world)
+        })
+      }),
+      { what: 'the stop is taken back', until: (world) => revoked.has(world) },
       running('web'),
     ],
   },

@@ -34,7 +34,8 @@ export interface Effect extends EffectDescription {
 export interface EffectHooks {
   /** Before it is sent. Whether it is sent now; `send` sends it at another time. */
   readonly reached: (effect: Effect, life: Life, send: () => Promise<unknown>) => boolean
-  readonly arrived: (effect: Effect, life: Life) => void
+  /** It has happened. */
+  readonly arrived: (effect: Effect) => void
   /** The answer is there. Whether it reaches the process. */
   readonly answered: (effect: Effect, life: Life) => boolean
   /** The answer has reached the process. */
@@ -60,7 +61,7 @@ export class Effects {
     const number = this.counting ? this.list.length + 1 : 0
     const effect: Effect = { ...description, number, at: this.#now(), process: this.#processOf(life) }
     if (this.counting) this.list.push(effect)
-    const send = () => this.#arrive(effect, life, work)
+    const send = () => this.#arrive(effect, work)
     if (!this.#hooks.reached(effect, life, send)) return never()
     const answer = send()
     await answer.catch(() => {})
@@ -72,11 +73,11 @@ export class Effects {
   }
 
   /** The effect itself, whoever waits for it. */
-  async #arrive<T>(effect: Effect, life: Life, work: () => Promise<T>): Promise<T> {
+  async #arrive<T>(effect: Effect, work: () => Promise<T>): Promise<T> {
     try {
       const answer = await work()
       effect.outcome = 'done'
-      this.#hooks.arrived(effect, life)
+      this.#hooks.arrived(effect)
       return answer
     } catch (error) {
       effect.outcome = String((error as { code?: unknown }).code ?? error)

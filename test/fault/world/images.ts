@@ -43,6 +43,7 @@ export class ImageStore {
         if (life.sends) this.stored.delete(id)
       },
       open: (digest) => this.#open(digest, life),
+      openRaw: () => Promise.reject(new Error('the hosts of this world take images as they are')),
       onChange(listener) {
         listeners.add(listener)
         return () => listeners.delete(listener)

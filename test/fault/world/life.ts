@@ -57,13 +57,19 @@ export class Life {
     if (this.#state === 'Runs') this.#state = 'Stopped'
   }
 
-  /** SIGCONT: everything that came meanwhile comes now, in its order. */
+  /**
+   * SIGCONT: what came meanwhile comes now, in its order. What the first of it wakes goes on as far as it can before the
+   * rest is seen: as a process that waited for its sockets reads them before it looks at its timers.
+   */
   continue(): void {
     if (this.#state !== 'Stopped') return
     this.#state = 'Runs'
-    const late = this.#late
+    const [first, ...rest] = this.#late
     this.#late = []
-    for (const happen of late) this.deliver(happen)
+    if (first) this.deliver(first)
+    setImmediate(() => {
+      for (const happen of rest) this.deliver(happen)
+    })
   }
 
   onEnd(listener: () => void): void {

@@ -18,15 +18,18 @@ export class Safety {
     this.#hosts = hosts
   }
 
-  check(effect: Effect, ofThePast: boolean): void {
-    const refuse = (what: string) =>
-      this.violations.push(`effect ${effect.number}, ${effect.verb} ${effect.target}: ${what}`)
-    if (ofThePast) refuse('sent by a process that leads no more')
+  /** After each effect. */
+  check(effect: Effect): void {
+    const refuse = (what: string) => this.refuse(effect, what)
     if (effect.port === 'host') {
       this.#checkAgainstWishes(effect, refuse)
       this.#checkDisks(refuse)
     }
     this.#checkRunning(refuse)
+  }
+
+  refuse({ number, verb, target }: Effect, what: string): void {
+    this.violations.push(`effect ${number}, ${verb} ${target}: ${what}`)
   }
 
   /** What is destroyed, and what is stopped, was asked for. */

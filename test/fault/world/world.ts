@@ -74,8 +74,8 @@ export class World {
       (life) => this.#lives.indexOf(life) + 1,
       {
         reached: (effect, life, send) => this.#reached(effect, life, send),
-        arrived: (effect, life) => {
-          this.safety.check(effect, this.#candidates > 0 ? this.#isPast(life) : false)
+        arrived: (effect) => {
+          this.safety.check(effect)
           this.onEffect()
         },
         answered: (effect, life) => this.#answered(effect, life),
@@ -182,6 +182,7 @@ export class World {
   }
 
   #reached(effect: Effect, life: Life, send: () => Promise<unknown>): boolean {
+    if (this.#candidates > 0 && this.#isPast(life)) this.safety.refuse(effect, 'sent by a process that leads no more')
     const fault = this.#faultAt(effect, 'before', 'late')
     if (!fault) return true
     this.came.push(fault)
