@@ -404,7 +404,7 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
 
 /** Fields of later versions: refused by name, so that nobody believes that they work. */
 export const unknownFields: Readonly<Record<Kind, Changes>> = {
-  Hypervisor: { 'spec.libvirt.knownHosts': 'a', 'spec.hosts': [] },
+  Hypervisor: { 'spec.hosts': [] },
   Slot: { 'spec.host': 'a' },
   StoragePool: { 'spec.volumeFormat': 'Raw', 'spec.cloneMode': 'Auto' },
   Network: { 'spec.visibility': 'Hidden', 'spec.ipv4': {} },
