@@ -123,7 +123,7 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
         if (signal.aborted) return
         this.#failures++
         if (mustListAgain(error)) this.#state = 'Empty'
-        const asked = isBerthError(error) ? (error.retryAfter ?? 0) : 0
+        const asked = isBerthError(error, 'APIUnavailable') ? (error.retryAfter ?? 0) : 0
         const wait = Math.max(asked, backoffDelay(this.#failures, backoff, this.#random))
         log.warn(
           {
