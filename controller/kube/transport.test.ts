@@ -57,7 +57,7 @@ test.each([
 
 test('a body that is no Status is never quoted: it may hold a secret', async () => {
   api.script.push((_request, response) => void response.writeHead(502).end('<html>hunter2</html>'))
-  const error = await failure(client().get(things, key))
+  const error = await failure(client().create(things, thing))
   expect(error.code).toBe('APIUnavailable')
   expect(JSON.stringify(error) + error.message + String(error.cause)).not.toContain('hunter2')
 })
@@ -135,7 +135,7 @@ test('Retry-After may be a date; one that has passed is now', async () => {
 
 test.each(['soon', '-1', '1.5e3'])('Retry-After of "%s" says nothing: the caller decides', async (value) => {
   api.script.push(status(503, 'ServiceUnavailable', 'busy', { 'retry-after': value }))
-  expect((await failure(client().get(things, key))).retryAfter).toBeUndefined()
+  expect((await failure(client().create(things, thing))).retryAfter).toBeUndefined()
 })
 
 test('every attempt is told: method, kind without names, status, where to', async () => {
@@ -167,6 +167,17 @@ test('a connection that is cut: a read is tried again, a mutation is not, for it
   api.script.push(hangUp, json(thing))
   expect(await client().get(things, key)).toEqual(thing)
   api.script.push(hangUp, json(thing))
+  expect((await failure(client().create(things, thing))).code).toBe('APIUnavailable')
+})
+
+test('a server in trouble: a read is tried three times, a mutation once', async () => {
+  const trouble = status(503, 'ServiceUnavailable', 'etcd has no leader')
+  api.script.push(trouble, status(500, 'InternalError', 'again'), json(thing))
+  expect(await client().get(things, key)).toEqual(thing)
+  api.script.push(trouble, trouble, trouble, json(thing))
+  expect((await failure(client().get(things, key))).code).toBe('APIUnavailable')
+  api.script.length = 0
+  api.script.push(trouble, json(thing))
   expect((await failure(client().create(things, thing))).code).toBe('APIUnavailable')
 })
 

@@ -56,6 +56,8 @@ export interface HTTPStream {
 
 /** A server that is busy says so; how often we ask again within the deadline. */
 const maxAttempts = 5
+/** How often something is read that fails: what is retried here costs a pass no back-off. */
+const maxReads = 3
 const retryBackoff: BackoffOptions = { base: 200, max: 5_000 }
 /** Longer than any object (etcd refuses 1.5 MB) and than a page of them is likely to be. */
 const maxAnswer = 256 * 1024 * 1024
@@ -149,9 +151,11 @@ export class Transport {
         // The server did not look at the request: sending it again is no repetition.
         if (status === 401 && attempt === 1) continue
         const told = error.retryAfter !== undefined && (status === 429 || status === 503)
-        // A kept connection that was closed meanwhile. A mutation may have taken effect, and is not repeated here.
-        const cut = status === undefined && request.method === 'GET' && attempt === 1 && isCut(thrown)
-        if (!told && !cut) throw error
+        // A kept connection that was closed meanwhile, or a server in trouble. A mutation may have taken effect, and is
+        // not repeated here.
+        const troubled = status === undefined ? isCut(thrown) : status >= 500
+        const readAgain = request.method === 'GET' && attempt < maxReads && troubled
+        if (!told && !readAgain) throw error
         const wait = Math.max(error.retryAfter ?? 0, backoffDelay(attempt, retryBackoff, random))
         if (wait >= deadline.left()) throw error
         await sleep(clock, wait, deadline.signal)

@@ -13,6 +13,10 @@ export interface ControllerOptions {
   readonly log: string
   readonly namespace?: string
   readonly arguments?: readonly string[]
+  /** Node's own, such as `--inspect=0`. */
+  readonly nodeArguments?: readonly string[]
+  /** Its working directory. Absent: this process's. */
+  readonly directory?: string
 }
 
 /** The controller as it is shipped: a process of plain Node. It ends with this process. */
@@ -33,6 +37,7 @@ export function startController(options: ControllerOptions): ControllerProcess {
   const child: ChildProcess = spawn(
     process.execPath,
     [
+      ...(options.nodeArguments ?? []),
       join(root, 'controller', 'main.ts'),
       ...(options.kubeconfig === undefined ? [] : [`--kubeconfig=${options.kubeconfig}`]),
       ...(options.context === undefined ? [] : [`--context=${options.context}`]),
@@ -42,7 +47,7 @@ export function startController(options: ControllerOptions): ControllerProcess {
       ...(options.arguments ?? []),
     ],
     // What a test runner adds to Node is not the controller's.
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_OPTIONS: '' } },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_OPTIONS: '' }, cwd: options.directory },
   )
   child.stdout?.pipe(log, { end: false })
   child.stderr?.pipe(log, { end: false })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { VirtualMachine } from '../../controller/api/index.ts'
 import { type ControlPlane, startControlPlane } from '../../hack/control-plane/index.ts'
 import { detectAccelerator, type Hypervisor, startHypervisor } from '../../hack/hypervisor/index.ts'
-import { type ControllerProcess, startController } from '../../hack/lab/controller-process.ts'
+import { type ControllerOptions, type ControllerProcess, startController } from '../../hack/lab/controller-process.ts'
 import { createKey } from '../../hack/lab/guest.ts'
 import { type ImageServer, startImageServer } from '../../hack/lab/image-server.ts'
 import * as manifests from '../../hack/lab/manifests.ts'
@@ -63,8 +63,20 @@ export class Lab {
 
   /** The controller as a process of its own, with short lease times; several may run at once. */
   startController(name = 'a', ...args: string[]): ControllerProcess {
+    return this.startControllerWith({ name }, ...args)
+  }
+
+  /** `kubeconfig`: another way to the API server, such as by a proxy. */
+  startControllerWith(
+    {
+      name,
+      ...options
+    }: { name: string } & Partial<Pick<ControllerOptions, 'kubeconfig' | 'directory' | 'nodeArguments'>>,
+    ...args: string[]
+  ): ControllerProcess {
     const controller = startController({
       kubeconfig: this.controlPlane.kubeconfig,
+      ...options,
       // On shared storage, as the replicas of one Deployment have it.
       imageStore: join(this.directory, 'images'),
       log: join(this.directory, `controller-${name}.log`),
