@@ -94,7 +94,7 @@ const variants: Readonly<Record<Mode, (effects: readonly Effect[]) => WorldOptio
     effects
       .filter(({ moment }) => moment === undefined)
       .flatMap(({ number }) =>
-        [0.5, 1, 2, 10].map((leases) => ({
+        [0.5, 2, 10].map((leases) => ({
           faults: [{ effect: number, position: 'after-effect', stopFor: leases * lease.leaseDuration }],
         })),
       ),

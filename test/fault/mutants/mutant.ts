@@ -25,3 +25,15 @@ export interface Mutant {
   /** Must be in what is found. */
   readonly symptom: string
 }
+
+/** The row of docs/fault-testing.md. */
+export function rowOf({ name, title, foundBy, symptom }: Mutant): string {
+  const { workload, effect, position, stopFor } = foundBy
+  const where =
+    effect === undefined
+      ? 'no fault needed'
+      : stopFor === undefined
+        ? `killed \`${position}\` of \`${effect}\``
+        : `stopped for ${stopFor / 1000} s after \`${effect}\``
+  return `| \`${name}\` | ${title} | \`${workload}\`, ${where} | "${symptom}" |`
+}

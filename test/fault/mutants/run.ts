@@ -37,15 +37,3 @@ function faultsOf({ name, foundBy }: Mutant, effects: readonly { verb: string; n
   if (number === undefined) throw new Error(`mutant ${name}: workload ${foundBy.workload} has no effect ${effect}`)
   return [{ effect: number, position, ...(stopFor === undefined ? {} : { stopFor }) }]
 }
-
-/** The row of docs/fault-testing.md. */
-export function rowOf({ name, title, foundBy, symptom }: Mutant): string {
-  const { workload, effect, position, stopFor } = foundBy
-  const where =
-    effect === undefined
-      ? 'no fault needed'
-      : stopFor === undefined
-        ? `killed ${position} of \`${effect}\``
-        : `stopped for ${stopFor / 1000} s after \`${effect}\``
-  return `| \`${name}\` | ${title} | \`${workload}\`, ${where} | "${symptom}" |`
-}

@@ -115,7 +115,6 @@ export const workloads: readonly Workload[] = [
     name: 'slot-handed-over',
     title: 'a machine waits for the slot of another, which is stopped',
     ...oneHost(1),
-    modes: ['leaders'],
     steps: [
       begin('web'),
       running('web', create('db')),
