@@ -29,6 +29,7 @@ export function lazyImageService(open: () => Promise<ImageService>): ImageServic
     async *open(digest, range) {
       yield* (await service()).open(digest, range)
     },
+    openRaw: async (digest, signal) => (await service()).openRaw(digest, signal),
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

@@ -1,5 +1,6 @@
 import type { LookupFunction } from 'node:net'
 import { type Clock, systemClock } from './clock.ts'
+import type { DiskConverter } from './convert/raw-forms.ts'
 import { defaultDenyAddresses } from './http/address-policy.ts'
 import type { DiskInspector } from './inspect/inspect.ts'
 
@@ -54,6 +55,8 @@ export interface ImageServiceOptions {
   readonly addressPolicy?: AddressPolicyOptions
   /** Reads the virtual size of a file whose header was found harmless. Default: `qemu-img info` in a limited child process. */
   readonly inspector?: DiskInspector
+  /** Makes the raw form of a qcow2 file. Default: `qemu-img convert` in a limited child process. */
+  readonly converter?: DiskConverter
 }
 
 export const defaultLimits: Limits = {

@@ -53,6 +53,18 @@ export type ImageState =
    */
   | { readonly state: 'Failed'; readonly failure: ImageFailure; readonly message: string }
 
+/** Stored content as the bytes of the disk that it stands for. */
+export interface RawForm {
+  /** Bytes: the virtual size. */
+  readonly length: number
+  /** sha256 of these bytes, 64 hexadecimal digits. */
+  readonly digest: string
+  /** May be called again. */
+  open(): AsyncIterable<Uint8Array>
+  /** Lets go of it; it takes room until then. */
+  close(): Promise<void>
+}
+
 export interface ImageService {
   /** Starts fetching, or goes on where it was (also after a restart); the same request again changes nothing, another source starts anew. */
   ensure(request: FetchRequest): Promise<ImageState>
@@ -62,6 +74,8 @@ export interface ImageService {
   release(id: string): Promise<void>
   /** Stored content by digest. Rejects when it is not there. `start` and `end` (exclusive) are byte offsets. */
   open(digest: string, range?: { start?: number; end?: number }): AsyncIterable<Uint8Array>
+  /** The raw form of stored qcow2 content, which takes as long to make as it is big. Rejects with an ImageError. */
+  openRaw(digest: string, signal: AbortSignal): Promise<RawForm>
   /** Called with the id after each change of its state, progress at most once a second. Returns what unsubscribes. */
   onChange(listener: (id: string) => void): () => void
   close(): Promise<void>

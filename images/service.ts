@@ -1,4 +1,6 @@
 import { resolve } from 'node:path'
+import { qemuImgConverter } from './convert/qemu-img.ts'
+import { RawForms } from './convert/raw-forms.ts'
 import { type ImageError, messageOf, toImageError } from './failure.ts'
 import { type FetchEnvironment, fetchImage, fingerprintOf, Suspended } from './fetch.ts'
 import { addressPolicy } from './http/address-policy.ts'
@@ -6,7 +8,7 @@ import { checkSource } from './http/url.ts'
 import { qemuImgInspector } from './inspect/qemu-img.ts'
 import { KeyedMutex, Semaphore } from './locks.ts'
 import { type ImageServiceOptions, type Settings, settingsOf } from './options.ts'
-import type { FetchRequest, ImageService, ImageState, StoredImage } from './port.ts'
+import type { FetchRequest, ImageService, ImageState, RawForm, StoredImage } from './port.ts'
 import { lockDirectory } from './store/directory-lock.ts'
 import { makeDirectory } from './store/files.ts'
 import { partialProgress, removePartial } from './store/partial.ts'
@@ -41,15 +43,18 @@ export async function createImageService(options: ImageServiceOptions): Promise<
   try {
     const store = new Store(directory)
     await store.prepare()
+    const space = new Space(directory, settings.limits.reservedSpace)
+    const converter = options.converter ?? qemuImgConverter()
     const service = new Service(
       settings,
       {
         settings,
         store,
-        space: new Space(directory, settings.limits.reservedSpace),
+        space,
         places: new Semaphore(settings.limits.concurrentFetches),
         inspector: options.inspector ?? qemuImgInspector(),
       },
+      new RawForms(store, space, converter, settings.limits.maximumVirtualSize),
       unlock,
     )
     await service.load()
@@ -64,6 +69,7 @@ class Service implements ImageService {
   readonly #settings: Settings
   readonly #environment: FetchEnvironment
   readonly #store: Store
+  readonly #rawForms: RawForms
   readonly #unlock: () => Promise<void>
   readonly #entries = new Map<string, Entry>()
   readonly #listeners = new Set<(id: string) => void>()
@@ -73,10 +79,11 @@ class Service implements ImageService {
   readonly #content = new KeyedMutex()
   #closing: Promise<void> | undefined
 
-  constructor(settings: Settings, environment: FetchEnvironment, unlock: () => Promise<void>) {
+  constructor(settings: Settings, environment: FetchEnvironment, rawForms: RawForms, unlock: () => Promise<void>) {
     this.#settings = settings
     this.#environment = environment
     this.#store = environment.store
+    this.#rawForms = rawForms
     this.#unlock = unlock
   }
 
@@ -128,6 +135,10 @@ class Service implements ImageService {
 
   open(digest: string, range?: { start?: number; end?: number }): AsyncIterable<Uint8Array> {
     return this.#store.read(digest, range)
+  }
+
+  openRaw(digest: string, signal: AbortSignal): Promise<RawForm> {
+    return this.#rawForms.open(digest, signal)
   }
 
   onChange(listener: (id: string) => void): () => void {

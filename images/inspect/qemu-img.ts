@@ -26,8 +26,8 @@ export function qemuImgInspector(options: QemuImgOptions = {}): DiskInspector {
   const { memory = 1024 ** 3, cpuSeconds = 10, wallTime = 60_000, output = 1024 ** 2 } = options
   return async (path, signal) => {
     if (!isAbsolute(path)) throw new RangeError('the path to inspect must be absolute')
-    const qemuImg = await find(options.qemuImg ?? 'qemu-img', 'qemu-utils (qemu-img)')
-    const prlimit = await find(options.prlimit ?? 'prlimit', 'util-linux')
+    const qemuImg = await findProgram(options.qemuImg ?? 'qemu-img', 'qemu-utils (qemu-img)')
+    const prlimit = await findProgram(options.prlimit ?? 'prlimit', 'util-linux')
     const limits = [`--as=${memory}`, `--cpu=${cpuSeconds}`, '--fsize=0', '--core=0', '--nofile=64']
     const result = await runLimited(prlimit, [...limits, '--', qemuImg, 'info', '--output=json', '-f', 'qcow2', path], {
       wallTime,
@@ -37,7 +37,7 @@ export function qemuImgInspector(options: QemuImgOptions = {}): DiskInspector {
     switch (result.end) {
       case 'exited':
         if (result.code === 0) return readInfo(result.stdout)
-        throw unsafe(`qemu-img cannot read the file: ${clean(result.stderr, path)}`)
+        throw unsafe(`qemu-img cannot read the file: ${cleaned(result.stderr, path)}`)
       case 'killed':
         throw unsafe(
           `qemu-img was ended by ${result.by} while it read the file: it needs more memory or time than allowed`,
@@ -70,7 +70,7 @@ function readInfo(stdout: string): number {
 }
 
 /** An absolute path. Rejects with TemporaryFailure: it is the service that must be mended, not the image. */
-async function find(program: string, what: string): Promise<string> {
+export async function findProgram(program: string, what: string): Promise<string> {
   const candidates = isAbsolute(program)
     ? [program]
     : (process.env['PATH'] ?? '')
@@ -88,7 +88,7 @@ async function find(program: string, what: string): Promise<string> {
   throw temporary(`${program} is missing where the image service runs: install ${what}`)
 }
 
-function clean(stderr: string, path: string): string {
+export function cleaned(stderr: string, path: string): string {
   const printable = stderr
     .replaceAll(path, 'the file')
     .replace(/[^\x20-\x7e]+/g, ' ')
@@ -96,6 +96,6 @@ function clean(stderr: string, path: string): string {
   return printable.slice(0, 300) || 'it gives no reason'
 }
 
-function unsafe(message: string): ImageError {
+export function unsafe(message: string): ImageError {
   return new ImageError('UnsafeFormat', message)
 }

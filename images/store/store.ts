@@ -1,5 +1,5 @@
 import { link, open, readdir, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { codeOf, ImageError } from '../failure.ts'
 import type { FetchRequest, StoredImage } from '../port.ts'
 import { makeDirectory, readJSON, removeDurably, syncDirectory, writeJSON } from './files.ts'
@@ -51,6 +51,20 @@ export class Store {
 
   blobPath(digest: string): string {
     return join(this.directory, 'sha256', digest)
+  }
+
+  /** The raw form of a stored qcow2 file, while somebody uses it. What a crash leaves is swept. */
+  rawPath(digest: string): string {
+    return `${this.blobPath(digest)}.raw`
+  }
+
+  /** Bytes of stored content. Throws ImageError NotFound. */
+  async sizeOf(digest: string): Promise<number> {
+    try {
+      return (await stat(this.blobPath(digest))).size
+    } catch (error) {
+      throw codeOf(error) === 'ENOENT' ? notStored(digest) : error
+    }
   }
 
   partialPaths(id: string): PartialPaths {
@@ -128,26 +142,10 @@ export class Store {
   /** Stored content, or a part of it. Throws ImageError NotFound, or RangeError. */
   async *read(digest: string, range: { start?: number; end?: number } = {}): AsyncGenerator<Uint8Array> {
     if (!digestPattern.test(digest)) throw new ImageError('NotFound', 'a digest has 64 hexadecimal digits')
-    const file = await open(this.blobPath(digest), 'r').catch((error: unknown) => {
-      if (codeOf(error) === 'ENOENT') throw new ImageError('NotFound', `no content ${digest} is stored`)
-      throw error
-    })
     try {
-      const { size } = await file.stat()
-      const { start = 0, end = size } = range
-      if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start || end > size) {
-        throw new RangeError(`bytes ${start} to ${end} are not within the ${size} bytes of ${digest}`)
-      }
-      for (let position = start; position < end; ) {
-        // A new buffer each time: the reader may keep the one before.
-        const buffer = Buffer.allocUnsafeSlow(Math.min(readSize, end - position))
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, position)
-        if (bytesRead === 0) throw new Error(`the content of ${digest} is cut`)
-        position += bytesRead
-        yield buffer.subarray(0, bytesRead)
-      }
-    } finally {
-      await file.close()
+      yield* readFileContent(this.blobPath(digest), range)
+    } catch (error) {
+      throw codeOf(error) === 'ENOENT' ? notStored(digest) : error
     }
   }
 
@@ -157,6 +155,33 @@ export class Store {
 
   async #list(name: string): Promise<string[]> {
     return (await readdir(join(this.directory, name))).sort()
+  }
+}
+
+const notStored = (digest: string) => new ImageError('NotFound', `no content ${digest} is stored`)
+
+/** A file, or a part of it, piece by piece. Throws RangeError. */
+export async function* readFileContent(
+  path: string,
+  range: { start?: number; end?: number } = {},
+): AsyncGenerator<Uint8Array> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const { start = 0, end = size } = range
+    if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start || end > size) {
+      throw new RangeError(`bytes ${start} to ${end} are not within the ${size} bytes of ${basename(path)}`)
+    }
+    for (let position = start; position < end; ) {
+      // A new buffer each time: the reader may keep the one before.
+      const buffer = Buffer.allocUnsafeSlow(Math.min(readSize, end - position))
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, position)
+      if (bytesRead === 0) throw new Error(`the content of ${basename(path)} is cut`)
+      position += bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await file.close()
   }
 }
 

@@ -101,7 +101,7 @@ export async function place(
   }
 }
 
-function stream(
+async function stream(
   session: Session,
   pool: StoragePool,
   { digest, format, length }: Content,
@@ -109,8 +109,18 @@ function stream(
   signal: AbortSignal,
   progress: (done: number, total?: number) => void,
 ): Promise<void> {
-  const content: ImageContent = { digest, format, length, open: () => service.open(digest) }
-  return session.placeImage(hostPool(pool), content, (sent) => progress(sent, length), { signal })
+  const send = (content: ImageContent) =>
+    session.placeImage(hostPool(pool), content, (sent) => progress(sent, content.length), { signal })
+  const { imageFormats } = session.information.capabilities
+  if (imageFormats === undefined || imageFormats.includes(format)) {
+    return send({ digest, format, length, open: () => service.open(digest) })
+  }
+  const raw = await service.openRaw(digest, signal)
+  try {
+    await send({ digest, contentDigest: raw.digest, format: 'raw', length: raw.length, open: () => raw.open() })
+  } finally {
+    await raw.close()
+  }
 }
 
 /** As `unplace`; why it stays, where the host still has a copy-on-write disk of it. */

@@ -9,6 +9,7 @@ import { imageKinds } from './kinds.ts'
 import { ImageReconciler } from './reconciler.ts'
 
 const content = Buffer.alloc(1_000, 7)
+const rawForm = Buffer.alloc(4_000, 7)
 const stored = {
   state: 'Ready',
   image: { digest, format: 'qcow2', virtualSize: 2 ** 31, storedSize: content.length, checksum: 'Matches' },
@@ -20,12 +21,14 @@ let state: ImageState
 let released: string[]
 let enqueued: number
 let source: () => AsyncIterable<Uint8Array>
+let rawFormsOpen: number
 
 beforeEach(() => {
   lab = new Lab().furnish('s1')
   state = stored
   released = []
   enqueued = 0
+  rawFormsOpen = 0
   source = async function* () {
     yield content
   }
@@ -33,6 +36,17 @@ beforeEach(() => {
     ensure: async () => state,
     release: async (id: string) => void released.push(id),
     open: () => source(),
+    openRaw: async () => {
+      rawFormsOpen++
+      return {
+        length: rawForm.length,
+        digest: 'f'.repeat(64),
+        async *open() {
+          yield rawForm
+        },
+        close: async () => void rawFormsOpen--,
+      }
+    },
   } as unknown as ImageService
   const tasks = new TaskRunner(lab.clock, pino({ level: 'silent' }))
   reconciler = new ImageReconciler(imageKinds.clusterImage, {
@@ -63,6 +77,18 @@ const waiting = (disk = 'Creating') =>
   } as never)
 const placements = () => image().status?.placements
 const onHost = () => lab.host.pools.get('default')?.images
+
+it('stays placed where it was complete, while its host cannot be looked at', async () => {
+  waiting()
+  const known = [{ storagePool: 'default', digest, state: 'Ready' as const }]
+  lab.kube.put(anImage('debian', { status: { placements: known } }))
+  lab.registry.remove('kvm1')
+  await pass()
+  expect(placements()).toEqual(known)
+  lab.disconnect()
+  await pass()
+  expect(placements()).toEqual(known)
+})
 
 describe('what is fetched', () => {
   it.each<[string, ImageState, string, string[]]>([
@@ -117,6 +143,23 @@ describe('placing', () => {
     await pass()
     expect(placements()).toEqual([{ storagePool: 'default', digest, state: 'Ready' }])
     expect(onHost()?.get(digest)).toBe(content.length)
+  })
+
+  it('gives a host that takes raw disks alone the raw form, under the same digest, and lets go of it', async () => {
+    const { information } = lab.host
+    lab.host.information = { ...information, capabilities: { ...information.capabilities, imageFormats: ['raw'] } }
+    waiting()
+    await pass()
+    await lab.clock.advance(0)
+    await pass()
+    expect(placements()).toEqual([{ storagePool: 'default', digest, state: 'Ready' }])
+    expect(lab.host.calls.find(({ method }) => method === 'placeImage')?.args[1]).toMatchObject({
+      digest,
+      format: 'raw',
+      length: rawForm.length,
+      contentDigest: 'f'.repeat(64),
+    })
+    expect(rawFormsOpen).toBe(0)
   })
 
   it('is done once for many passes', async () => {

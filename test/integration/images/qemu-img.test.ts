@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process'
-import { chmod, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createImageService, type ImageService, type ImageState, qemuImgInspector } from '../../../images/index.ts'
 import { inspect } from '../../../images/inspect/inspect.ts'
-import { qcow2, sha256 } from '../../../images/testing/content.ts'
+import { qcow2, rawDisk, sha256 } from '../../../images/testing/content.ts'
 import { FileServer } from '../../../images/testing/file-server.ts'
 import { stateWhere } from '../../../images/testing/until.ts'
 
@@ -231,6 +231,31 @@ describe('the whole service with the real qemu-img', () => {
       state: 'Ready',
       image: { format: 'qcow2', virtualSize: 64 * 1024 ** 2, checksum: 'Matches' },
     })
+  })
+
+  test('its raw form has the bytes that qemu-img itself reads, as often as asked, and goes with its last user', async () => {
+    await writeFile(place('raw'), rawDisk(3 * 1024 ** 2))
+    await run('qemu-img', ['resize', '-q', '-f', 'raw', 'raw', '64M'], { cwd: directory })
+    await run('qemu-img', ['convert', '-c', '-f', 'raw', '-O', 'qcow2', 'raw', 'a.qcow2'], { cwd: directory })
+    await fetched('a.qcow2')
+    const digest = sha256(server.content)
+    const forms = await Promise.all([service.openRaw(digest, signal), service.openRaw(digest, signal)])
+    const expected = await readFile(place('raw'))
+    for (const form of forms) {
+      expect(form).toMatchObject({ length: expected.length, digest: sha256(expected) })
+      const pieces = []
+      for await (const piece of form.open()) pieces.push(piece)
+      expect(Buffer.concat(pieces).equals(expected)).toBe(true)
+    }
+    const blobs = () => readdir(place('store/sha256'))
+    expect(await blobs()).toEqual([digest, `${digest}.raw`])
+    // Holes are kept: zeros take no room in the store.
+    expect((await stat(place(`store/sha256/${digest}.raw`))).blocks * 512).toBeLessThan(8 * 1024 ** 2)
+    await forms[0].close()
+    await forms[0].close()
+    expect(await blobs()).toHaveLength(2)
+    await forms[1].close()
+    expect(await blobs()).toEqual([digest])
   })
 
   test('a hostile one does not, although its checksum matches', async () => {
