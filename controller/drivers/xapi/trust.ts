@@ -1,5 +1,6 @@
 /** How the hosts of a pool prove who they are: by a CA, or by certificates that are known by their fingerprints. */
-import { createSecureContext, type TLSSocket } from 'node:tls'
+import { X509Certificate } from 'node:crypto'
+import type { TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import { BerthError } from '../../errors/index.ts'
 
@@ -46,7 +47,7 @@ export function trustingConnector({ certificateAuthority: ca, fingerprints }: Tr
 
 function requireReadable(ca: string | undefined): void {
   try {
-    createSecureContext(ca === undefined ? {} : { ca })
+    if (ca !== undefined) new X509Certificate(ca)
   } catch (cause) {
     throw new BerthError('CredentialsInvalid', 'ca.crt in the credentials holds no certificates in PEM format.', {
       cause,

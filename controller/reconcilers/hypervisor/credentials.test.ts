@@ -25,6 +25,17 @@ const read = (credentials?: object, uri = tls) =>
     'berth-system',
     signal,
   )
+const readForPool = (credentials?: object) =>
+  readCredentials(
+    aHypervisor('xcp', {
+      libvirt: undefined,
+      xapi: { members: ['https://xcp1'] },
+      ...(credentials ? { credentials } : {}),
+    }),
+    kube,
+    'berth-system',
+    signal,
+  )
 const secret = (namespace: string, data: Record<string, string>) =>
   kube.put({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'login', namespace }, data } as never)
 const complete = { 'tls.crt': 'certificate', 'tls.key': 'key', 'ca.crt': 'authority' }
@@ -48,6 +59,21 @@ describe('credentials', () => {
   it('come from a mounted folder, where other files mean nothing', async () => {
     for (const [name, value] of Object.entries({ ...complete, other: 'x' })) await writeFile(join(folder, name), value)
     await expect(read({ file: folder })).resolves.toEqual(expected)
+  })
+
+  it('of a XAPI pool are a name and a password; a CA may be among them', async () => {
+    await expect(readForPool()).rejects.toMatchObject({ code: 'SecretNotFound' })
+    secret('berth-system', { username: base64('root') })
+    await expect(readForPool({ secretRef: { name: 'login' } })).rejects.toMatchObject({
+      code: 'SecretKeyMissing',
+      message: 'spec.credentials.secretRef: Secret login lacks password',
+    })
+    secret('berth-system', { username: base64('root'), password: base64('secret'), 'ca.crt': base64('authority') })
+    await expect(readForPool({ secretRef: { name: 'login' } })).resolves.toEqual({
+      username: 'root',
+      password: 'secret',
+      certificateAuthority: 'authority',
+    })
   })
 
   it('are missed by name, and told by no value', async () => {

@@ -2,19 +2,23 @@ import { beforeEach, describe, expect, it } from '@jest/globals'
 import { pino } from 'pino'
 import { hypervisors, slots } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
+import type { ConnectTarget } from '../../hypervisor/port.ts'
 import { aHypervisor, aMachine, aSize, aSlot, conditionTypes, GiB, Lab, readyOf } from '../testing/lab.ts'
-import { Connections } from './connections.ts'
+import { type Connect, Connections } from './connections.ts'
 import { HypervisorReconciler } from './reconciler.ts'
 
 let lab: Lab
 let reconciler: HypervisorReconciler
 let refusal: BerthError | undefined
 let connections: Connections
+let targets: ConnectTarget[]
 
 beforeEach(() => {
   lab = new Lab()
   refusal = undefined
-  const connect = async () => {
+  targets = []
+  const connect: Connect = async (_, target) => {
+    targets.push(target)
     if (refusal) throw refusal
     return lab.host.connect()
   }
@@ -39,6 +43,13 @@ const slotNames = () =>
     .toSorted()
 const slotsReady = () => hypervisor().status?.conditions?.find(({ type }) => type === 'SlotsReady')
 
+it('counts as tried when it fails before anything is sent: nobody may wait for it for ever', async () => {
+  declare({ credentials: { secretRef: { name: 'missing' } } })
+  await expect(pass()).rejects.toMatchObject({ code: 'SecretNotFound' })
+  expect(lab.registry.get('kvm1')).toMatchObject({ connected: false, code: 'SecretNotFound' })
+  expect(lab.registry.get('kvm1')).not.toHaveProperty('untried')
+})
+
 describe('contact', () => {
   it('with a host that an elder object has already is refused: its room would count twice', async () => {
     await pass()
@@ -50,6 +61,41 @@ describe('contact', () => {
     await expect(lab.pass(reconciler, 'kvm1')).rejects.toMatchObject({ code: 'AlreadyManaged' })
     expect(readyOf(hypervisor())).toBe('False AlreadyManaged')
     expect(lab.registry.get('kvm1').connected).toBe(false)
+  })
+
+  it('with a XAPI pool goes to its members, and tells of each host', async () => {
+    const spec = {
+      libvirt: undefined,
+      xapi: { members: ['https://xcp1'] },
+      credentials: { secretRef: { name: 'login' } },
+    }
+    const data = { username: 'cm9vdA==', password: 'cHc=' }
+    lab.kube.put({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'login', namespace: 'berth-system' },
+      data,
+    } as never)
+    declare(spec)
+    const member = (hostName: string, online: boolean) => ({
+      id: `id-${hostName}`,
+      hostName,
+      online,
+      cpus: 8,
+      memory: 32 * GiB,
+    })
+    lab.host.information = { ...lab.host.information, members: [member('xcp1', true), member('xcp2', false)] }
+    await pass()
+    expect(targets).toEqual([
+      { members: ['https://xcp1'], credentials: { username: 'root', password: 'pw' }, callTimeout: 30_000 },
+    ])
+    expect(hypervisor().status).toMatchObject({
+      driver: 'xapi',
+      hosts: [
+        { name: 'xcp1', uuid: 'id-xcp1', state: 'Online', cpus: 8, memory: '32Gi' },
+        { name: 'xcp2', uuid: 'id-xcp2', state: 'Offline', cpus: 8, memory: '32Gi' },
+      ],
+    })
   })
 
   it('tells what is there, and is quiet then', async () => {

@@ -1,0 +1,489 @@
+/** What only pools have: sessions that expire, masters that change, certificates, tasks, tokens of events. */
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { xapiDriver } from '../../controller/drivers/xapi/index.ts'
+import { eventually } from '../../controller/hypervisor/contract/expectations.ts'
+import {
+  type HypervisorEvent,
+  type ImageContent,
+  type MachineSpec,
+  type Session,
+  volumeNames,
+  type XAPITarget,
+} from '../../controller/hypervisor/port.ts'
+import { type RunningPool, XapiError } from '../../xapi-simulator/index.ts'
+import { startPools, type XAPIPools } from '../support/xapi-pools.ts'
+
+const MiB = 2 ** 20
+let pools: XAPIPools
+let pool: RunningPool
+let other: RunningPool
+const open: Session[] = []
+
+beforeAll(async () => {
+  const srs = [{ name: 'Shared', type: 'nfs', shared: true, size: 4096 * MiB }]
+  pools = await startPools([
+    { name: 'first', members: 3, srs, networks: [{ name: 'LAN', bridge: 'xenbr0' }] },
+    { name: 'second', srs: [...srs, { name: 'Local', type: 'ext', size: 64 * MiB }] },
+  ])
+  const [first, second] = pools.pools
+  if (first === undefined || second === undefined) throw new Error('two pools were to be started')
+  pool = first
+  other = second
+  pool.control.setGuest({ agent: false })
+}, 60_000)
+beforeEach(async () => {
+  pool.control.clearFaults()
+  await Promise.all(open.splice(0).map((session) => session.close()))
+})
+afterAll(async () => {
+  await Promise.all(open.map((session) => session.close()))
+  await pools.stop()
+})
+
+async function connect(changes: Partial<XAPITarget> = {}, where = pool): Promise<Session> {
+  const session = await xapiDriver.connect(pools.target(where, changes))
+  open.push(session)
+  return session
+}
+
+function machine(instanceID: string = randomUUID(), changes: Partial<MachineSpec> = {}): MachineSpec {
+  return {
+    tag: {
+      schema: 1,
+      cluster: '0c1f6f4e-6a2c-4a44-9a5e-6c3f0c1d2e3f',
+      namespace: 'team',
+      name: 'web',
+      uid: instanceID,
+      instanceID,
+      owner: '',
+      slot: 's1',
+    },
+    hostName: `team_${instanceID.slice(0, 8)}`,
+    cpus: 1,
+    memory: 32 * MiB,
+    architecture: 'x86_64',
+    disks: [],
+    seed: { pool: 'Shared', volume: volumeNames.seed(instanceID), files: { 'meta-data': '', 'user-data': '' } },
+    interfaces: [{ name: 'eth0', macAddress: '52:54:00:aa:bb:cc', attachment: { xapiNetwork: 'LAN' } }],
+    ...changes,
+  }
+}
+
+async function defined(session: Session, spec = machine()): Promise<string> {
+  await session.define(spec)
+  return spec.tag.instanceID
+}
+
+function image(content = randomBytes(MiB)): ImageContent {
+  const digest = createHash('sha256').update(content).digest('hex')
+  return {
+    digest,
+    length: content.length,
+    format: 'raw',
+    async *open() {
+      yield content
+    },
+  }
+}
+
+const vmsOf = (instanceID: string) =>
+  pool.control.database.all('VM').filter(([, { other_config }]) => other_config['berth.dev/instanceID'] === instanceID)
+const vmOf = (instanceID: string): string => vmsOf(instanceID)[0]?.[0] ?? 'none'
+const tasks = () => pool.control.database.all('task').map(([, { name_label }]) => name_label)
+
+describe('who is trusted', () => {
+  test('a host of a private CA is, with that CA alone', async () => {
+    await connect()
+    const credentials = { username: 'root', password: 'x' }
+    await expect(connect({ credentials })).rejects.toMatchObject({ code: 'CertificateInvalid' })
+  })
+
+  test('a pinned certificate is, without any CA; another one is not, with the right CA', async () => {
+    const { username, password, certificateAuthority } = pools.target(pool).credentials ?? {}
+    const login = { username: username ?? '', password: password ?? '' }
+    const session = await connect({ credentials: login, certificateFingerprints: [pools.fingerprint] })
+    // Uploads have connections of their own.
+    await session.placeImage('Shared', image(), () => undefined)
+    const credentials = { ...login, certificateAuthority: certificateAuthority ?? '' }
+    const wrong = [pools.fingerprint.replace(/^../, (byte) => (byte === '00' ? '01' : '00'))]
+    await expect(connect({ credentials, certificateFingerprints: wrong })).rejects.toMatchObject({
+      code: 'CertificateInvalid',
+      message: expect.stringContaining(pools.fingerprint),
+    })
+  })
+
+  test('a name that the certificate does not have is refused, though the CA is right', async () => {
+    const members = pool.urls.map((url) => url.replace(/127\.0\.0\.\d/, 'localhost'))
+    await expect(connect({ members })).rejects.toMatchObject({ code: 'CertificateInvalid' })
+  })
+
+  test('a CA that is none, no password, and a wrong password are CredentialsInvalid, without the password', async () => {
+    const { username = '', certificateAuthority = '' } = pools.target(pool).credentials ?? {}
+    for (const credentials of [
+      { username, password: 'hunter2', certificateAuthority: 'not PEM' },
+      { username, certificateAuthority },
+      { username, password: 'hunter2', certificateAuthority },
+    ]) {
+      const error: unknown = await connect({ credentials }).catch((reason: unknown) => reason)
+      expect(error).toMatchObject({ code: 'CredentialsInvalid' })
+      expect(JSON.stringify([error, String(error), (error as Error).cause])).not.toContain('hunter2')
+    }
+  })
+})
+
+describe('sessions', () => {
+  test('several pools at once, each by its own id', async () => {
+    const [first, second] = await Promise.all([connect(), connect({}, other)])
+    expect(first.information).toMatchObject({ hostName: 'first', members: [{}, {}, {}] })
+    expect(first.information.id).not.toBe(second.information.id)
+    expect(await second.pool({ name: 'Local' })).toMatchObject({ type: 'SR', active: true })
+    expect(await first.pool({ name: 'Local' })).toBeUndefined()
+  })
+
+  test('one that expired is replaced without anybody noticing', async () => {
+    const session = await connect()
+    const id = await defined(session)
+    pool.control.endSessions()
+    await session.start(id)
+    expect((await session.observe(id)).machine).toMatchObject({ power: 'Running' })
+    await session.powerOff(id)
+  })
+
+  test('a member that is a slave names the master, and the session goes there', async () => {
+    const session = await connect({ members: pool.urls.slice(1) })
+    expect(session.information.hostName).toBe('first')
+  })
+
+  test('a member that is down is passed over', async () => {
+    await connect({ members: ['https://127.0.0.1:1', ...pool.urls] })
+  })
+
+  test('when the master changes the session follows to the other, and so do uploads', async () => {
+    const session = await connect()
+    const id = await defined(session)
+    pool.control.setMaster(1)
+    try {
+      expect((await session.observe(id)).machine).toMatchObject({ parked: false })
+      const placed = image()
+      await session.placeImage('Shared', placed, () => undefined)
+      expect((await session.placedImage('Shared', placed.digest)).state).toBe('Complete')
+    } finally {
+      pool.control.setMaster(0)
+    }
+  })
+
+  test('a password that was changed ends the session with the next login', async () => {
+    const session = await connect()
+    const login = { kind: 'fail', error: new XapiError('SESSION_AUTHENTICATION_FAILED', 'root', 'no') } as const
+    pool.control.fault('session.login_with_password', login, Number.POSITIVE_INFINITY)
+    pool.control.endSessions()
+    expect(await session.closed).toMatchObject({ code: 'CredentialsInvalid' })
+  })
+
+  test('one that is closed leaves no session on the pool', async () => {
+    const before = pool.control.database.all('session').length
+    const session = await xapiDriver.connect(pools.target(pool))
+    expect(pool.control.database.all('session')).toHaveLength(before + 1)
+    await session.close()
+    expect(pool.control.database.all('session')).toHaveLength(before)
+  })
+
+  test('a pool that answers no more ends the session: nothing is believed about it', async () => {
+    const session = await connect({ callTimeout: 200 })
+    pool.control.fault('event.from', { kind: 'reset', when: 'before' })
+    // Whatever happens wakes the reader, who asks again.
+    pool.control.makeForeign('noise')
+    expect(await session.closed).toMatchObject({ code: 'HypervisorUnreachable' })
+  })
+})
+
+describe('events', () => {
+  async function listening(session: Session) {
+    const events: HypervisorEvent[] = []
+    const stop = new AbortController()
+    const ended = (async () => {
+      for await (const event of session.events(stop.signal)) events.push(event)
+    })()
+    await eventually(async () => events.length > 0)
+    const end = () => {
+      stop.abort()
+      return ended
+    }
+    return { events, end }
+  }
+
+  test('tell the instance of a machine, and nothing of what nobody asks for', async () => {
+    const session = await connect()
+    const id = await defined(session)
+    const { events, end } = await listening(session)
+    const vm = vmOf(id)
+    pool.control.database.update('VM', vm, { memory_target: 1 })
+    await session.park(id)
+    await eventually(async () => events.length > 1)
+    await end()
+    expect(events[0]?.type).toBe('Gap')
+    expect(events.slice(1)).toEqual([
+      { type: 'Machine', id: (await session.observe(id)).machine?.id, instanceID: id, detail: 'Halted' },
+    ])
+  })
+
+  test('that the pool has lost are told as a Gap, and later ones are told again', async () => {
+    const session = await connect()
+    const id = await defined(session)
+    const { events, end } = await listening(session)
+    pool.control.loseEvents()
+    pool.control.makeForeign('noise')
+    await eventually(async () => events.filter(({ type }) => type === 'Gap').length === 2)
+    await session.park(id)
+    await eventually(async () => events.some((event) => event.type === 'Machine' && event.instanceID === id))
+    await end()
+  })
+
+  test('several readers share one reading of the pool', async () => {
+    const session = await connect()
+    const [one, two] = await Promise.all([listening(session), listening(session)])
+    const id = await defined(session)
+    for (const { events } of [one, two]) {
+      await eventually(async () => events.some((event) => event.type === 'Machine' && event.instanceID === id))
+    }
+    await Promise.all([one.end(), two.end()])
+  })
+})
+
+describe('effects that are not known', () => {
+  test('a task that outlasts its deadline is Ambiguous; nothing is begun while it goes on; then it is seen', async () => {
+    const session = await connect({ callTimeout: 1_500 })
+    const id = await defined(session)
+    pool.control.setDuration('VM.start', 3_000)
+    try {
+      await expect(session.start(id)).rejects.toMatchObject({ code: 'CallTimedOut', class: 'Ambiguous' })
+      await expect(session.start(id)).rejects.toMatchObject({ code: 'HypervisorBusy' })
+      await expect(session.define(machine(id))).rejects.toMatchObject({ code: 'HypervisorBusy' })
+      await eventually(async () => (await session.observe(id)).machine?.power === 'Running')
+    } finally {
+      pool.control.setDuration('VM.start', 0)
+    }
+    await session.powerOff(id)
+  })
+
+  test.each(['before', 'after'] as const)(
+    'a start whose connection breaks %s it is Ambiguous, then looked at',
+    async (when) => {
+      const session = await connect()
+      const id = await defined(session)
+      pool.control.fault('Async.VM.start', { kind: 'reset', when })
+      await expect(session.start(id)).rejects.toMatchObject({ code: 'ConnectionLost' })
+      await eventually(async () => {
+        const { machine: seen } = await session.observe(id)
+        return seen?.power === (when === 'after' ? 'Running' : 'Stopped')
+      })
+      await session.powerOff(id)
+    },
+  )
+
+  test('a machine that was made though nobody heard of it is found again: there are never two', async () => {
+    const session = await connect()
+    const spec = machine()
+    const { instanceID } = spec.tag
+    pool.control.fault('VM.create', { kind: 'reset', when: 'after' })
+    await expect(session.define(spec)).rejects.toMatchObject({ code: 'ConnectionLost' })
+    // Without its disks, it must not be able to start.
+    expect((await session.observe(instanceID)).machine).toMatchObject({ parked: true, tag: spec.tag })
+    await expect(session.start(instanceID)).rejects.toMatchObject({ code: 'HypervisorRefused' })
+    await session.define(spec)
+    expect(vmsOf(instanceID)).toHaveLength(1)
+    expect((await session.observe(instanceID)).machine).toMatchObject({ parked: false })
+  })
+
+  test('of two that were made by lost calls one is gone on with, and the other is removed', async () => {
+    const session = await connect()
+    const spec = machine()
+    const id = await defined(session, spec)
+    const [[, { uuid }] = ['', { uuid: '' }]] = vmsOf(id)
+    // A create that arrives late: parked, with the tag, without the mark that it is whole.
+    const { 'berth.dev/self': _, ...tag } = pool.control.database.get('VM', vmOf(id)).other_config
+    const late = pool.control.makeForeign('late')
+    const blocked_operations = Object.fromEntries(
+      ['start', 'start_on', 'resume', 'resume_on'].map((operation) => [operation, 'berth.dev: parked']),
+    )
+    pool.control.database.update('VM', late, { other_config: tag, blocked_operations })
+    expect((await session.observe(id)).machine).toMatchObject({ id: uuid, parked: false })
+    expect((await session.list()).filter(({ tag: listed }) => listed?.instanceID === id)).toHaveLength(1)
+    await session.define(spec)
+    expect(vmsOf(id).map(([, vm]) => vm.uuid)).toEqual([uuid])
+  })
+
+  test.each(['VM.create', 'VBD.create', 'VIF.create', 'VM.set_blocked_operations', 'VDI.create'])(
+    'define goes on wherever it was broken off: at %s, before and after',
+    async (method) => {
+      const session = await connect()
+      for (const when of ['before', 'after'] as const) {
+        const spec = machine()
+        const { instanceID } = spec.tag
+        pool.control.fault(method, { kind: 'reset', when })
+        await expect(session.define(spec)).rejects.toMatchObject({ class: 'Ambiguous' })
+        await session.define(spec)
+        expect((await session.observe(instanceID)).machine).toMatchObject({ parked: false, tag: spec.tag })
+        const vm = pool.control.database.get('VM', vmOf(instanceID))
+        expect([vmsOf(instanceID).length, vm.VBDs.length, vm.VIFs.length]).toEqual([1, 1, 1])
+      }
+    },
+  )
+
+  test('a copy that outlasts the call is waited for, then finished: it is never made twice', async () => {
+    const placed = image()
+    const session = await connect({ callTimeout: 1_500 })
+    await session.placeImage('Shared', placed, () => undefined)
+    const instanceID = randomUUID()
+    const volume = volumeNames.disk(instanceID, 'root')
+    const disk = { instanceID, pool: 'Shared', volume, image: placed, capacity: 4 * MiB }
+    pool.control.setDuration('VDI.copy', 3_000)
+    try {
+      await expect(session.createDisk(disk)).rejects.toMatchObject({ code: 'CallTimedOut' })
+      // Half a disk is told by another name, so that nobody takes it for the disk.
+      expect((await session.observe(instanceID)).volumes.map(({ name }) => name)).toEqual([`${volume}~partial`])
+      await expect(session.createDisk(disk)).rejects.toMatchObject({ code: 'HypervisorBusy' })
+      await eventually(async () =>
+        session.createDisk(disk).then(
+          () => true,
+          () => false,
+        ),
+      )
+    } finally {
+      pool.control.setDuration('VDI.copy', 0)
+    }
+    const { volumes } = await session.observe(instanceID)
+    expect(volumes.map(({ name }) => name)).toEqual([volume])
+    expect(tasks().filter((label) => label.includes('VDI.copy'))).toEqual([])
+  })
+
+  test('half a disk whose copy failed is made anew; what nobody finishes can be deleted', async () => {
+    const placed = image()
+    const session = await connect()
+    await session.placeImage('Shared', placed, () => undefined)
+    const instanceID = randomUUID()
+    const volume = volumeNames.disk(instanceID, 'root')
+    const disk = { instanceID, pool: 'Shared', volume, image: placed, capacity: 4 * MiB }
+    pool.control.fault('Async.VDI.copy', { kind: 'reset', when: 'before' })
+    await expect(session.createDisk(disk)).rejects.toMatchObject({ code: 'ConnectionLost' })
+    await session.deleteVolume(instanceID, 'Shared', `${volume}~partial`)
+    expect((await session.observe(instanceID)).volumes).toEqual([])
+    await session.createDisk(disk)
+    expect((await session.observe(instanceID)).volumes).toMatchObject([{ name: volume }])
+  })
+
+  test.each([1, 50, 99])('an upload that is cut at %d % is not an image, and the next one is', async (percent) => {
+    const placed = image()
+    const session = await connect()
+    pool.control.fault('/import_raw_vdi', { kind: 'cut', afterBytes: (placed.length * percent) / 100 })
+    await expect(session.placeImage('Shared', placed, () => undefined)).rejects.toThrow()
+    expect((await session.placedImage('Shared', placed.digest)).state).toBe('Partial')
+    await session.placeImage('Shared', placed, () => undefined)
+    expect((await session.placedImage('Shared', placed.digest)).state).toBe('Complete')
+  })
+})
+
+describe('what others do', () => {
+  test('a clone of our machine, with our tag and disks, is not ours, and keeps what it has', async () => {
+    const placed = image()
+    const session = await connect()
+    await session.placeImage('Shared', placed, () => undefined)
+    const instanceID = randomUUID()
+    const volume = volumeNames.disk(instanceID, 'root')
+    await session.createDisk({ instanceID, pool: 'Shared', volume, image: placed, capacity: 4 * MiB })
+    const id = await defined(session, machine(instanceID, { disks: [{ name: 'root', pool: 'Shared', volume }] }))
+    const uuid = (await session.observe(id)).machine?.id
+    await clone(id, 'clone')
+    expect(vmsOf(id)).toHaveLength(2)
+    expect((await session.observe(id)).machine?.id).toBe(uuid)
+    expect((await session.list()).filter(({ tag }) => tag?.instanceID === id).map((entry) => entry.id)).toEqual([uuid])
+    await session.undefine(id)
+    expect((await session.observe(id)).machine).toBeUndefined()
+    for (const { name } of (await session.observe(id)).volumes) await session.deleteVolume(id, 'Shared', name)
+    const [[, left] = ['', undefined]] = vmsOf(id)
+    expect(left?.name_label).toBe('clone')
+    const disks = left?.VBDs.map((vbd) => pool.control.database.get('VBD', vbd)).filter(({ type }) => type === 'Disk')
+    expect(disks?.map(({ VDI }) => pool.control.database.find('VDI', VDI)?.virtual_size)).toEqual([4 * MiB])
+  })
+
+  test('a machine that names our instance with half a tag is foreign: no effect, and why', async () => {
+    const session = await connect()
+    const id = randomUUID()
+    const vm = pool.control.makeForeign('claims to be ours')
+    pool.control.database.update('VM', vm, { other_config: { 'berth.dev/instanceID': id } })
+    expect((await session.observe(id)).foreign).toContain('claims to be ours')
+    for (const effect of [session.define(machine(id)), session.start(id), session.powerOff(id), session.undefine(id)]) {
+      await expect(effect).rejects.toMatchObject({ code: 'ForeignObject' })
+    }
+    expect(pool.control.database.get('VM', vm).power_state).toBe('Halted')
+  })
+
+  test('an operation that an administrator blocks stays blocked, and is refused with the reason', async () => {
+    const session = await connect()
+    const id = await defined(session)
+    pool.control.database.update('VM', vmOf(id), { blocked_operations: { start: 'under repair' } })
+    await session.park(id)
+    await session.define(machine(id))
+    expect((await session.observe(id)).machine?.parked).toBe(false)
+  })
+
+  test('two SRs of one name are told apart by UUID alone', async () => {
+    const session = await connect({}, other)
+    const [local] = other.control.database.all('SR').filter(([, { name_label }]) => name_label === 'Local')
+    if (local === undefined) throw new Error('no SR')
+    other.control.database.update('SR', local[0], { name_label: 'Shared' })
+    await expect(session.pool({ name: 'Shared' })).rejects.toMatchObject({ code: 'InvalidConfiguration' })
+    expect(await session.pool({ name: local[1].uuid })).toMatchObject({ id: local[1].uuid })
+    other.control.database.update('SR', local[0], { name_label: 'Local' })
+  })
+
+  test('addresses come from the guest’s agent; a network may be named by its bridge', async () => {
+    const session = await connect()
+    pool.control.setGuest({ agent: true, agentDelay: 0 })
+    const spec = machine(undefined, {
+      interfaces: [{ name: 'eth0', macAddress: '52:54:00:aa:bb:cd', attachment: { bridge: 'xenbr0' } }],
+    })
+    const id = await defined(session, spec)
+    await session.start(id)
+    const found = await eventually(async () => {
+      const [one] = await session.interfaces(id)
+      return one !== undefined && one.addresses.length > 0 ? one : undefined
+    })
+    expect(found).toMatchObject({ macAddress: '52:54:00:aa:bb:cd', addresses: [{ prefix: 32, source: 'Agent' }, {}] })
+    // The agent listens: asked, the guest goes off.
+    await session.shutdown(id)
+    await eventually(async () => (await session.observe(id)).machine?.power === 'Stopped')
+    pool.control.setGuest({ agent: false })
+  })
+
+  test('no room in memory is told in the pool’s own words', async () => {
+    const session = await connect()
+    const id = await defined(session, machine(undefined, { memory: 2 ** 45 }))
+    await expect(session.start(id)).rejects.toMatchObject({
+      code: 'HypervisorRefused',
+      message: expect.stringMatching(/NO_HOSTS_AVAILABLE|NOT_ENOUGH_FREE_MEMORY/),
+    })
+  })
+
+  test('all that was done leaves no task behind', async () => {
+    const session = await connect()
+    const before = tasks().length
+    const id = await defined(session)
+    await session.start(id)
+    await session.powerOff(id)
+    await session.undefine(id)
+    expect(tasks()).toHaveLength(before)
+  })
+})
+
+/** As `xe vm-clone` does it. */
+async function clone(id: string, name: string): Promise<void> {
+  const { Xapi } = await import('xen-api')
+  const { username = '', password = '' } = pools.target(pool).credentials ?? {}
+  const options = { url: pool.urls[0] ?? '', auth: { user: username, password }, watchEvents: false as const }
+  const client = new Xapi({ ...options, allowUnauthorized: true } as ConstructorParameters<typeof Xapi>[0])
+  await client.connect()
+  await client.call('VM.clone', vmOf(id), name)
+  await client.disconnect()
+}
