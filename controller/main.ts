@@ -1,7 +1,7 @@
 /** The process around the controller: settings, connections to the API server, signals. With composition.ts, all that may import everything. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
+import { hostname, uptime } from 'node:os'
 import { resolve } from 'node:path'
 import { createImageService, lazyImageService } from '@berth/images'
 import { composeController, informersOf, type Watch } from './composition.ts'
@@ -149,6 +149,7 @@ function electorOf(
   return new kube.LeaderElector({
     client: new kube.APIClient(transport, kube.unguarded),
     clock,
+    sinceBoot: () => uptime() * 1000,
     log,
     namespace,
     name: 'berth-controller',

@@ -225,6 +225,28 @@ describe('one clock', () => {
     expect(server.lease).toMatchObject({ spec: { holderIdentity: 'a' } })
   })
 
+  test('the lease is deleted, and the leader is cut off: a standby waits, for the leader may write on', async () => {
+    let cutOff = false
+    const client: LeaseOptions['client'] = {
+      ...server.client,
+      get: (async (...args: Parameters<LeaseOptions['client']['get']>) => {
+        if (cutOff) throw new BerthError('APIUnavailable', 'cut off')
+        return server.client.get(...args)
+      }) as LeaseOptions['client']['get'],
+    }
+    const a = candidate('a', clock, { client })
+    await clock.advance(0)
+    const b = candidate('b', clock)
+    await clock.advance(3_000)
+    server.lease = undefined
+    cutOff = true
+    for (let second = 0; second < 20; second++) {
+      expect(mayWrite(a) && mayWrite(b)).toBe(false)
+      await clock.advance(1_000)
+    }
+    expect(b.leads).toBe(true)
+  })
+
   test('stopped before it was elected: false, and never a write', async () => {
     server.down = true
     const a = candidate('a', clock)
@@ -256,6 +278,27 @@ describe('clocks of their own', () => {
     expect(a.lost).toHaveLength(1)
     await pass(30_000, here, there)
     expect([mayWrite(a), mayWrite(b)]).toEqual([false, true])
+  })
+
+  test('a machine that slept, with its monotonic clock: the leader may write nothing when it wakes', async () => {
+    const [here, there] = [new VirtualClock(), new VirtualClock()]
+    let slept = 0
+    const a = candidate('a', here, { sinceBoot: () => here.monotonic() + slept })
+    await pass(1_000, here)
+    const b = candidate('b', there)
+    await pass(4_000, here, there)
+    slept = 20_000
+    await pass(20_000, there)
+    expect(b.leads).toBe(true)
+    expect(mayWrite(a)).toBe(false)
+    expect(a.lost).toHaveLength(1)
+  })
+
+  test('a machine that slept long ago: its sleep counts once', async () => {
+    const here = new VirtualClock()
+    const a = candidate('a', here, { sinceBoot: () => here.monotonic() + 3_600_000 })
+    await pass(60_000, here)
+    expect(mayWrite(a)).toBe(true)
   })
 
   test.each([

@@ -2,10 +2,12 @@
  * Leader election on a Lease, as client-go does it, with what it leaves to luck made strict: whether another's lease
  * has expired is judged by when *we* saw it change, on the monotonic clock, never by its timestamps; and our own is
  * good for `renewDeadline` from the *start* of the last renewal that succeeded, checked on the way out of every
- * mutation, because a process that was stopped runs no timers.
+ * mutation, because a process that was stopped runs no timers. The monotonic clock stands still while the machine
+ * sleeps: that time is counted by `sinceBoot`.
  *
  * Guarantee: while `guard.check()` returns, no other candidate with the same durations has taken the lease, unless its
- * clock runs faster than ours by leaseDuration/renewDeadline. Caveat: what was sent before may still arrive later.
+ * clock runs faster than ours by leaseDuration/renewDeadline. Caveats: what was sent before may still arrive later; a
+ * virtual machine that its host has paused has no clock that tells, until the next renewal.
  */
 import type { Logger } from 'pino'
 import { BerthError, isBerthError } from '../errors/index.ts'
@@ -18,6 +20,8 @@ export interface LeaseOptions {
   /** Unguarded, and on connections of its own, so that a busy process still renews. */
   readonly client: Pick<APIClient, 'get' | 'create' | 'replace'>
   readonly clock: Clock
+  /** Milliseconds since the machine was started, its sleep included (CLOCK_BOOTTIME). Default: it never sleeps. */
+  readonly sinceBoot?: () => number
   readonly log: Logger
   readonly namespace: string
   readonly name: string
@@ -34,6 +38,12 @@ export interface LeaseOptions {
 
 const tooLate = 'The lease could not be renewed in time.'
 
+/** A moment, by both clocks. */
+interface Moment {
+  readonly monotonic: number
+  readonly sinceBoot: number
+}
+
 export class LeaderElector {
   readonly guard: Guard
   /** Aborted, with a BerthError, when the lease is lost: what is on its way ends, and so does the process. */
@@ -46,8 +56,8 @@ export class LeaderElector {
   readonly #random: () => number
   /** The last lease seen, and when we saw it change. */
   #seen: { readonly lease: ReadObject<Lease>; readonly at: number } | undefined
-  /** Ours until then, by the monotonic clock. */
-  #deadline: number | undefined
+  /** When the last renewal that succeeded began. */
+  #renewed: Moment | undefined
   #released = false
   #cancelExpiry: () => void = () => {}
   readonly #stopRenewing = new AbortController()
@@ -70,7 +80,7 @@ export class LeaderElector {
   }
 
   get leading(): boolean {
-    return !this.lost.aborted && !this.#released && this.#deadline !== undefined && this.#now() < this.#deadline
+    return !this.lost.aborted && !this.#released && this.#left() > 0
   }
 
   /** Waits for the lease; then keeps it in the background until it is lost or released. False: aborted before. */
@@ -94,13 +104,13 @@ export class LeaderElector {
   /** Gives the lease up, so that another need not wait. Call it when nothing more is done under it. */
   async release(): Promise<void> {
     const { client, clock, log } = this.#options
-    if (this.#deadline === undefined || this.lost.aborted || this.#released) return
+    if (this.#renewed === undefined || this.lost.aborted || this.#released) return
     this.#released = true
     this.#cancelExpiry()
     this.#stopRenewing.abort()
     await this.#renewing
     const lease = this.#seen?.lease
-    if (lease === undefined || this.#now() >= this.#deadline) return
+    if (lease === undefined || this.#left() <= 0) return
     const { holderIdentity: _, ...spec } = lease.spec ?? {}
     try {
       const released = { ...lease, spec: { ...spec, leaseDurationSeconds: 1, renewTime: microTime(clock.now()) } }
@@ -130,7 +140,7 @@ export class LeaderElector {
   /** One look, and one write where the lease is ours or free. True: it is ours as of when the attempt began. */
   async #attempt(signal: AbortSignal): Promise<boolean> {
     const { client, clock, namespace, name, identity } = this.#options
-    const started = this.#now()
+    const started = this.#moment()
     const request = { signal, deadline: this.#requestTimeout() }
     const lease = await client.get(leases, { namespace, name }, request)
     const time = microTime(clock.now())
@@ -140,6 +150,8 @@ export class LeaderElector {
       renewTime: time,
     }
     if (lease === undefined) {
+      // Deleted by hand: whoever held it may write until then.
+      if (this.#renewed === undefined && this.#seen !== undefined && !this.#isFree(this.#seen)) return false
       const { apiVersion, kind } = leases
       const spec = { ...ours, acquireTime: time, leaseTransitions: 0 }
       return this.#won(
@@ -153,7 +165,7 @@ export class LeaderElector {
     const held = lease.spec?.holderIdentity === identity
     if (!held && !this.#isFree(this.#seen ?? { lease, at: this.#now() })) return false
     // Ours once, and another's since: our term is over even if that one has let go again.
-    if (!held && this.#deadline !== undefined) return false
+    if (!held && this.#renewed !== undefined) return false
     const transitions = lease.spec?.leaseTransitions ?? 0
     const spec = held
       ? { ...lease.spec, ...ours }
@@ -161,12 +173,12 @@ export class LeaderElector {
     return this.#won(await client.replace(leases, { ...lease, spec }, request), started)
   }
 
-  #won(lease: ReadObject<Lease>, started: number): boolean {
+  #won(lease: ReadObject<Lease>, started: Moment): boolean {
     this.#seen = { lease, at: this.#now() }
-    this.#deadline = started + this.#renewDeadline
+    this.#renewed = started
     this.#cancelExpiry()
     // The loss is told when it happens, though a renewal may hang at that time.
-    this.#cancelExpiry = this.#options.clock.after(this.#deadline - this.#now(), () => this.#lose(tooLate))
+    this.#cancelExpiry = this.#options.clock.after(this.#left(), () => this.#lose(tooLate))
     return true
   }
 
@@ -178,7 +190,7 @@ export class LeaderElector {
 
   #check(): void {
     if (this.leading) return
-    if (this.#deadline !== undefined && !this.#released) this.#lose(tooLate)
+    if (this.#renewed !== undefined && !this.#released) this.#lose(tooLate)
     throw new BerthError('NotLeader', 'This process does not hold the lease.')
   }
 
@@ -194,6 +206,17 @@ export class LeaderElector {
   /** Below renewDeadline, so that one request that hangs does not cost the lease. */
   #requestTimeout(): number {
     return this.#renewDeadline / 2
+  }
+
+  /** Until our term ends, ms, by the clock that has gone further. */
+  #left(): number {
+    if (this.#renewed === undefined) return 0
+    const { monotonic, sinceBoot } = this.#moment()
+    return this.#renewDeadline - Math.max(monotonic - this.#renewed.monotonic, sinceBoot - this.#renewed.sinceBoot)
+  }
+
+  #moment(): Moment {
+    return { monotonic: this.#now(), sinceBoot: this.#options.sinceBoot?.() ?? 0 }
   }
 
   #now(): number {
