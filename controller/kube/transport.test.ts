@@ -129,7 +129,31 @@ test('Retry-After may be a date; one that has passed is now', async () => {
     status(503, 'ServiceUnavailable', 'busy', { 'retry-after': new Date(Date.now() + 3_600_000).toUTCString() }),
   )
   const { retryAfter = 0 } = await failure(client(hasty).get(things, key))
-  expect(Math.round(retryAfter / 60_000)).toBe(60)
+  expect(retryAfter).toBe(300_000)
+  await hasty.close()
+})
+
+test('a Retry-After of days (a page of maintenance) is five minutes: nobody is kept from asking again', async () => {
+  api.script.push(status(503, 'ServiceUnavailable', 'back on Monday', { 'retry-after': '172800' }))
+  expect((await failure(client().create(things, thing))).retryAfter).toBe(300_000)
+})
+
+test('a command that logs in and hangs costs a request its deadline, not a connection for ever', async () => {
+  let hangs = true
+  const hasty = api.transport({
+    deadline: 50,
+    connections: 1,
+    credentials: {
+      server: new URL(api.origin),
+      current: () => (hangs ? new Promise(() => {}) : Promise.resolve({ tls: {}, headers: {} })),
+      invalidate() {},
+    },
+  })
+  expect((await failure(client(hasty).get(things, key))).message).toContain('did not answer within')
+  await expect(hasty.stream({ method: 'GET', path: '/', resource: 'things' })).rejects.toThrow(/did not answer within/)
+  hangs = false
+  api.script.push(json(thing))
+  expect(await client(hasty).get(things, key)).toEqual(thing)
   await hasty.close()
 })
 
@@ -267,4 +291,35 @@ test('the guard is asked when a connection is free, not while the request still 
   expect((await second).code).toBe('NotLeader')
   expect(api.requests).toHaveLength(1)
   await narrow.close()
+})
+
+test('the guard is asked when the connection is there: to make it may take longer than the lease lasts', async () => {
+  const { port } = new URL(api.origin)
+  let connect: (() => void) | undefined
+  const lookup = (_host: string, _options: object, found: (error: null, addresses: object[]) => void) => {
+    connect = () => found(null, [{ address: '127.0.0.1', family: 4 }])
+  }
+  const slow = api.transport({
+    credentials: {
+      server: new URL(`http://slow.invalid:${port}`),
+      current: async () => ({ tls: { lookup } as object, headers: {} }),
+      invalidate() {},
+    },
+  })
+  let lost = false
+  const guarded = new APIClient(slow, {
+    check() {
+      if (lost) throw new BerthError('NotLeader', 'lost')
+    },
+  })
+  const creating = failure(guarded.create(things, thing))
+  await eventually(() => connect !== undefined)
+  lost = true
+  connect?.()
+  expect((await creating).code).toBe('NotLeader')
+  expect(api.requests).toEqual([])
+  lost = false
+  api.script.push(json(thing))
+  expect(await guarded.create(things, thing)).toEqual(thing)
+  await slow.close()
 })

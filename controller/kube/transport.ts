@@ -44,7 +44,7 @@ export interface HTTPRequest {
   readonly signal?: AbortSignal
   /** Overrides the transport's, in ms. */
   readonly deadline?: number
-  /** Called when a connection is free, right before each sending; what it throws is what the request ends with. */
+  /** Called when there is a connection, right before each sending; what it throws is what the request ends with. */
   readonly beforeSend?: () => void
 }
 
@@ -61,6 +61,8 @@ const maxReads = 3
 const retryBackoff: BackoffOptions = { base: 200, max: 5_000 }
 /** Longer than any object (etcd refuses 1.5 MB) and than a page of them is likely to be. */
 const maxAnswer = 256 * 1024 * 1024
+/** A page that says "back tomorrow", or a clock that is wrong, keeps nobody longer than this from asking again, ms. */
+const longestRetryAfter = 300_000
 const connectTimeout = 10_000
 
 interface Pools {
@@ -169,13 +171,11 @@ export class Transport {
     pool: 'requests' | 'watches',
   ): Promise<Dispatcher.ResponseData> {
     const { credentials, userAgent = 'berth-controller' } = this.#options
-    const access = await credentials.current()
-    const dispatcher = this.#poolsFor(access)[pool]
+    const access = await orAborted(credentials.current(), signal)
+    const dispatcher = checked(this.#poolsFor(access)[pool], request.beforeSend)
     const headers: Record<string, string> = { accept: 'application/json', 'user-agent': userAgent, ...access.headers }
     const body = request.body === undefined ? null : JSON.stringify(request.body)
     if (body !== null) headers['content-type'] = request.contentType ?? 'application/json'
-    signal.throwIfAborted()
-    request.beforeSend?.()
     const answer = await this.#observed(request, () =>
       dispatcher.request({
         origin: credentials.server.origin,
@@ -222,9 +222,10 @@ export class Transport {
   #retryAfterOf(headers: Dispatcher.ResponseData['headers']): number | undefined {
     const value = headers['retry-after']
     if (typeof value !== 'string') return undefined
-    if (/^\d+$/.test(value)) return Number(value) * 1000
+    if (/^\d+$/.test(value)) return Math.min(longestRetryAfter, Number(value) * 1000)
     const date = /^[A-Z][a-z]+, /.test(value) ? Date.parse(value) : Number.NaN
-    return Number.isNaN(date) ? undefined : Math.max(0, date - this.#options.clock.now())
+    if (Number.isNaN(date)) return undefined
+    return Math.min(longestRetryAfter, Math.max(0, date - this.#options.clock.now()))
   }
 
   /** New TLS material (rotated client certificates, a new CA) gets new connections; old ones end when they are idle. */
@@ -332,6 +333,34 @@ class Deadline implements Disposable {
   [Symbol.dispose](): void {
     this.#cancel()
     this.#outer?.removeEventListener('abort', this.#outerAborted)
+  }
+}
+
+/** Asks `beforeSend` once there is a connection: to make one may take as long as a lease lasts. */
+function checked(dispatcher: Dispatcher, beforeSend: (() => void) | undefined): Dispatcher {
+  if (beforeSend === undefined) return dispatcher
+  return dispatcher.compose((dispatch) => (options, handler) => {
+    const start = handler.onRequestStart?.bind(handler)
+    handler.onRequestStart = (...begun) => {
+      beforeSend()
+      start?.(...begun)
+    }
+    return dispatch(options, handler)
+  })
+}
+
+/** What `work` gives, unless the signal is aborted before: a command that logs in may hang. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  let stop = () => {}
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
 
