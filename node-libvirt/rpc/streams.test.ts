@@ -65,6 +65,25 @@ describe('uploads', () => {
     await done
   })
 
+  it('fills its packets however its source cuts the data, and keeps nothing of a buffer that is used again', async () => {
+    const { stream, serial } = await startUpload()
+    const chunk = Buffer.alloc(1024 * 1024)
+    const chunks = 5
+    const done = finished(stream)
+    for (let number = 0; number < chunks; number++) {
+      await new Promise((resolve) => stream.write(chunk.fill(number), resolve))
+    }
+    chunk.fill(chunks)
+    stream.end()
+    await server.connection.until(packet(MessageStatus.OK))
+    const sent = packets(server.connection.received, MessageStatus.CONTINUE).map(({ payload }) => payload)
+    expect(sent.length).toBe(Math.ceil((chunks * chunk.length) / maxStreamPayload))
+    const expected = Array.from({ length: chunks }, (_, number) => Buffer.alloc(chunk.length, number))
+    expect(Buffer.concat(sent).equals(Buffer.concat(expected))).toBe(true)
+    server.connection.packet(upload, serial, MessageStatus.OK)
+    await done
+  })
+
   it('finishes only when the server has confirmed: until then it may still fail', async () => {
     const { stream, serial } = await startUpload()
     let over = false

@@ -47,6 +47,8 @@ export class UploadStream extends Writable implements ServerStream {
   #waiting = false
   #over = false
   #confirm: (() => void) | undefined
+  /** Less than a packet: it waits for more, since the server has as much work with a small packet as with a large one. */
+  #rest: Buffer = Buffer.alloc(0)
 
   constructor(channel: StreamChannel, idleTimeout: number) {
     super({ highWaterMark: 4 * maxStreamPayload, decodeStrings: true })
@@ -57,24 +59,22 @@ export class UploadStream extends Writable implements ServerStream {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.#waiting = true
-    const send = (at: number): void => {
-      this.#timer.refresh()
-      if (at >= chunk.length) {
-        this.#waiting = false
-        done()
-      } else {
-        this.#channel.data(chunk.subarray(at, at + maxStreamPayload), () => send(at + maxStreamPayload))
-      }
-    }
-    send(0)
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    const whole = bytes.length - (bytes.length % maxStreamPayload)
+    this.#send(bytes.subarray(0, whole), () => {
+      // A copy: after `done` the chunk is the writer's again.
+      this.#rest = Buffer.from(bytes.subarray(whole))
+      this.#waiting = false
+      done()
+    })
   }
 
   override _final(done: () => void): void {
-    this.#waiting = true
-    this.#timer.refresh()
-    this.#confirm = done
-    this.#channel.finish()
+    this.#send(this.#rest, () => {
+      this.#timer.refresh()
+      this.#confirm = done
+      this.#channel.finish()
+    })
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -100,6 +100,16 @@ export class UploadStream extends Writable implements ServerStream {
   failed(error: Error): void {
     this.#end()
     destroyLater(this, error)
+  }
+
+  #send(bytes: Buffer, sent: () => void): void {
+    this.#waiting = true
+    const next = (at: number): void => {
+      this.#timer.refresh()
+      if (at >= bytes.length) sent()
+      else this.#channel.data(bytes.subarray(at, at + maxStreamPayload), () => next(at + maxStreamPayload))
+    }
+    next(0)
   }
 
   #end(): void {
