@@ -81,6 +81,17 @@ describe('list', () => {
     expect(api.requests).toHaveLength(3)
   })
 
+  test.each([
+    ['a Status', { kind: 'Status', metadata: {}, status: 'Success' }],
+    ['an empty object', {}],
+    ['no items', { metadata: { resourceVersion: '7' } }],
+    ['no version', { metadata: {}, items: [] }],
+    ['null', null],
+  ])('%s instead of a list is an error, not an empty list', async (_name, body) => {
+    api.fallback = json(body)
+    await expect(client.list(things)).rejects.toMatchObject({ code: 'APIUnavailable' })
+  })
+
   test('no items at all', async () => {
     api.script.push(json({ metadata: { resourceVersion: '1' }, items: null }))
     expect(await names()).toEqual([])

@@ -192,6 +192,13 @@ interface Page<T extends KubeObject> {
   readonly items: readonly ReadObject<T>[] | null
 }
 
+/** `items` is null where Go had a nil slice. */
+function isPage(answer: unknown): boolean {
+  const { metadata, items } = (answer ?? {}) as { metadata?: { resourceVersion?: unknown }; items?: unknown }
+  const { resourceVersion } = metadata ?? {}
+  return typeof resourceVersion === 'string' && resourceVersion !== '' && (items === null || Array.isArray(items))
+}
+
 /** How often a listing that outlives its snapshot is begun again. */
 const maxListings = 3
 
@@ -223,6 +230,8 @@ async function listOnce<T extends KubeObject>(transport: Transport, resource: Re
       query: { limit: String(pageSize), continue: token, labelSelector, fieldSelector },
       ...(signal === undefined ? {} : { signal }),
     })
+    // An answer of something in between must not pass for "there is nothing": everything would count as deleted.
+    if (!isPage(page)) throw new BerthError('APIUnavailable', 'The API server answered something other than a list.')
     // Lists of built-in kinds leave out what each item is.
     for (const item of page.items ?? []) items.push({ ...item, apiVersion, kind })
     token = page.metadata.continue || undefined

@@ -164,6 +164,24 @@ describe('kubeconfig', () => {
     expect((await credentials.current()).headers['authorization']).toBe('Bearer new')
   })
 
+  test('a file that is being written when the server refuses the old is read again, and is no fault of anyone', async () => {
+    const path = config({ token: 'old' })
+    const credentials = await loadCredentials({ kubeconfig: path, clock })
+    await credentials.current()
+    writeFileSync(path, '{"clus')
+    credentials.invalidate()
+    await expect(credentials.current()).rejects.toMatchObject({ code: 'APIUnavailable' })
+    config({ token: 'new' })
+    expect((await credentials.current()).headers['authorization']).toBe('Bearer new')
+  })
+
+  test('a server without TLS (kubectl proxy) is used, and is shown no secret', async () => {
+    const kubeconfig = config({ token: 'secret', username: 'u', password: 'p' }, { server: 'http://127.0.0.1:8001' })
+    const credentials = await loadCredentials({ kubeconfig, clock })
+    expect(credentials.server.origin).toBe('http://127.0.0.1:8001')
+    expect(await credentials.current()).toEqual({ tls: {}, headers: {} })
+  })
+
   test('KUBECONFIG counts where no file is named', async () => {
     const credentials = await loadCredentials({ clock, env: { KUBECONFIG: config({ token: 't' }) } })
     expect(credentials.server.hostname).toBe('api.example.org')

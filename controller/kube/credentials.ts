@@ -100,8 +100,13 @@ async function fromKubeconfig(files: string, { context, clock }: CredentialSourc
       `The kubeconfig ${files} has no cluster for context "${config.getCurrentContext()}".`,
     )
   }
-  return remembered(clock, new URL(cluster.server), cluster.proxyUrl, async (refused) => {
-    if (refused) config = load()
+  const server = new URL(cluster.server)
+  // Without TLS (kubectl proxy) nobody is shown who we are, as with kubectl.
+  if (server.protocol === 'http:') {
+    return remembered(clock, server, cluster.proxyUrl, async () => ({ tls: {}, headers: {} }))
+  }
+  return remembered(clock, server, cluster.proxyUrl, async (refused) => {
+    if (refused) config = reload(load)
     const options: HTTPSOptions = {}
     await config.applyToHTTPSOptions(options)
     const headers: Record<string, string> = {}
@@ -111,6 +116,15 @@ async function fromKubeconfig(files: string, { context, clock }: CredentialSourc
     const tls = { ca, cert, key, servername, rejectUnauthorized }
     return { tls: Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)), headers }
   })
+}
+
+/** A file that can't be read now is being written: that passes, unlike one that could not be read at the beginning. */
+function reload<T>(load: () => T): T {
+  try {
+    return load()
+  } catch (error) {
+    throw new BerthError('APIUnavailable', 'The kubeconfig cannot be read any more.', { cause: error })
+  }
 }
 
 /** @param read is told whether what it gave last was refused. */
@@ -127,11 +141,13 @@ function remembered(
     ...(proxy ? { proxy } : {}),
     current() {
       if (last !== undefined && clock.monotonic() - last.at < readEvery) return last.access
-      const entry = { access: read(refused), at: clock.monotonic() }
+      const anew = refused
+      const entry = { access: read(anew), at: clock.monotonic() }
       refused = false
       last = entry
       // What failed is not remembered.
       entry.access.catch(() => {
+        refused ||= anew
         if (last === entry) last = undefined
       })
       return entry.access

@@ -254,12 +254,25 @@ describe('failures', () => {
     expect(lists()).toHaveLength(1)
   })
 
-  test('a watch that says nothing, though the connection lives, is opened again', async () => {
+  test('a watch that says nothing, though the connection lives: everything is listed anew', async () => {
     const second = openWatch()
-    api.script.push(list('5'), openWatch().answer, second.answer)
-    start(make({ silence: 30 }))
+    api.script.push(list('5'), openWatch().answer, list('6', thing('a', '6')), second.answer)
+    const told = start(make({ silence: 30 }))
     await eventually(() => second.opened)
-    expect(lists()).toHaveLength(1)
+    expect(told).toEqual(['Added a/a'])
+    expect(watches()[1]?.query['resourceVersion']).toBe('6')
+  })
+
+  test('a server that was restored from a backup says nothing to a watch from its future: it is believed in the end', async () => {
+    api.script.push(list('90', thing('lost', '80')))
+    api.fallback = (request, response) => {
+      if (request.query['watch'] === undefined) list('50', thing('a', '40'))(request, response)
+      else openWatch().answer(request, response)
+    }
+    const informer = make({ silence: 30 })
+    const told = start(informer)
+    await eventually(() => told.length === 3)
+    expect(told.slice(1)).toEqual(['Deleted lost/lost', 'Added a/a'])
   })
 
   test('a server that is busy is asked again when it said', async () => {
@@ -281,7 +294,10 @@ describe('failures', () => {
     expect(waits).toContain(77_000)
   })
 
-  test('a server that ends every watch at once is not stormed', async () => {
+  test.each([
+    ['with nothing told', ''],
+    ['with nothing new told', line('BOOKMARK', thing('', '5')) + line('MODIFIED', thing('a', '4'))],
+  ])('a server that ends every watch at once, %s, is not stormed', async (_name, answer) => {
     let waits = 0
     const informer = new ListWatchInformer<Thing>({
       transport,
@@ -298,7 +314,7 @@ describe('failures', () => {
     })
     api.fallback = (request, response) => {
       if (request.query['watch'] === undefined) list('5')(request, response)
-      else response.end()
+      else response.end(answer)
     }
     running = informer.run(stop.signal)
     await eventually(() => watches().length >= 5)
@@ -442,6 +458,19 @@ describe('streaming lists', () => {
     expect(told).toEqual(['initially Added a/a'])
     expect(lists()).toHaveLength(2)
     expect(api.requests.filter(({ query }) => query['sendInitialEvents'])).toHaveLength(1)
+  })
+
+  test('something in between that fails at every stream: it is listed in pages, this time', async () => {
+    const [watch, streamed] = [openWatch(), openWatch()]
+    const failing = status(501, 'NotImplemented', 'no such parameter')
+    api.script.push(failing, failing, failing, list('5', thing('a', '1')), watch.answer)
+    const told = start(make())
+    await eventually(() => watch.opened)
+    expect(told).toEqual(['initially Added a/a'])
+    api.script.push(streamed.answer)
+    watch.response.write(line('ERROR', { code: 410, message: 'too old' }))
+    await eventually(() => streamed.opened)
+    expect(watches().at(-1)?.query).toHaveProperty('sendInitialEvents')
   })
 
   test('no right to watch is no refusal of streaming: it is asked for again', async () => {

@@ -5,14 +5,15 @@
  *       │          │            ▲           Listing:   everything, in pages
  *       └──────────┴► Listing ──┘           Watching:  changes, from the last version seen
  *
- * A server that refuses to stream the first state is listed from then on. Every failure leads back to one of these
- * states after a jittered back-off: 410 and what can't be understood to Empty, everything else to where it was. Nothing
- * but the caller's signal ends it.
+ * A server that refuses to stream the first state is listed from then on; one that fails at it time after time, this
+ * time. Every failure leads back to one of these states after a jittered back-off: 410, silence and what can't be
+ * understood to Empty, everything else to where it was. Nothing but the caller's signal ends it.
  *
  * Guarantees: after `ready`, the store holds what the server had at some moment, and catches up. A complete state
  * replaces the store at once, and only when it is complete. Every object that vanished is told as Deleted, though nobody
  * may have seen it go. Time does not go back: what is older than what was seen is not taken, unless the server insists
- * (it was restored from a backup). A watch that has gone silent is opened again.
+ * (it was restored from a backup). After a watch that has gone silent everything is asked for anew: a server whose time
+ * has gone back says nothing to a watch from the future.
  * Caveat: what is told may be stale; it is a reason to look, never to destroy.
  */
 import type { Logger } from 'pino'
@@ -57,10 +58,12 @@ export interface InformerOptions<T extends KubeObject> {
 
 type State = 'Empty' | 'Streaming' | 'Listing' | 'Watching'
 
-/** A watch that ends sooner, with nothing told, has failed. */
+/** A watch that ends sooner, with nothing new told, has failed. */
 const shortestWatch = 1_000
 /** A server that streams the first state pauses no longer, ms; one that does not know how to says nothing of its end. */
 const longestPause = 30_000
+/** After so many failures in a row the first state is listed: something in between may cut every stream. */
+const mostStreams = 3
 /** So often a complete state that is older than what was seen is not taken: about two minutes. */
 const mostBackwards = 10
 const initialEventsEnd = 'k8s.io/initial-events-end'
@@ -123,6 +126,7 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
         if (signal.aborted) return
         this.#failures++
         if (mustListAgain(error)) this.#state = 'Empty'
+        else if (this.#state === 'Streaming' && this.#failures % mostStreams === 0) this.#state = 'Listing'
         const asked = isBerthError(error, 'APIUnavailable') ? (error.retryAfter ?? 0) : 0
         const wait = Math.max(asked, backoffDelay(this.#failures, backoff, this.#random))
         log.warn(
@@ -229,20 +233,19 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
         stream.close()
       })
     let cancel = listen()
-    let told = false
+    const before = this.#resourceVersion
     try {
       for await (const line of linesOf(stream.chunks)) {
         cancel()
         if (line.trim() !== '') {
           this.#receive(parse<T>(line))
-          told = true
           if (this.#state === 'Watching') this.#failures = 0
         }
         cancel = listen()
       }
     } catch (error) {
       if (silent && this.#state === 'Streaming') throw new StreamingRefused('The first state has no end.')
-      if (silent) throw new BerthError('APIUnavailable', `A watch was silent for ${silence / 1000} s.`)
+      if (silent) throw new WatchBroken(`A watch was silent for ${silence / 1000} s.`)
       throw error
     } finally {
       cancel()
@@ -251,7 +254,8 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
     if (this.#state === 'Streaming' && !signal.aborted) {
       throw new BerthError('APIUnavailable', 'A watch ended before it had told everything.')
     }
-    if (!told && !signal.aborted && clock.monotonic() - started < shortestWatch) {
+    const stood = this.#resourceVersion === before
+    if (stood && !signal.aborted && clock.monotonic() - started < shortestWatch) {
       throw new BerthError('APIUnavailable', 'A watch ended as soon as it began.')
     }
   }
@@ -332,7 +336,7 @@ interface WatchEvent<T extends KubeObject> {
   readonly object: ReadObject<T>
 }
 
-/** The watch can't go on from where it was. */
+/** The watch can't go on from where it was, or it is not known whether it can. */
 class WatchBroken extends Error {
   override readonly name = 'WatchBroken'
 }
