@@ -197,6 +197,17 @@ test('a pass that does not end in time: stops all the same, but the lease is lef
   expect(happened).toEqual(['elected', 'listed', 'pass a', 'flushed'])
 })
 
+test('a task that does not end in time (a host that hangs): stops all the same, but the lease is left to expire', async () => {
+  const election = elector()
+  const { ended } = run({ elector: election, flush: () => new Promise(() => {}), flushTimeout: 5_000 })
+  election.elect(true)
+  await clock.advance(100)
+  stop.abort()
+  await clock.advance(5_000)
+  await ended
+  expect(happened).toEqual(['elected', 'listed'])
+})
+
 test('what runs while leading is told to end, after the passes', async () => {
   const things = controller()
   const { ended } = run({

@@ -35,12 +35,14 @@ export interface ManagerOptions {
   readonly elector?: Elector
   /** Run from the beginning of the term until its signal is aborted (sessions with hosts, sweeps). */
   readonly whileLeading?: readonly ((signal: AbortSignal) => Promise<void>)[]
-  /** Once passes have ended: what must be written before the lease is given up. */
+  /** Once passes have ended: what must be ended and written before the lease is given up. */
   readonly flush?: () => Promise<void>
   /** For the first listings, ms. Default 2 min. */
   readonly syncTimeout?: number
   /** For passes that run when we are told to stop, ms. Default 20 s. */
   readonly stopTimeout?: number
+  /** For `flush`, ms. Default 8 s. */
+  readonly flushTimeout?: number
   readonly random?: () => number
 }
 
@@ -132,14 +134,25 @@ export class Manager {
   }
 
   async #stop(leading: AbortController): Promise<void> {
-    const { controllers, elector, flush, log, stopTimeout = 20_000 } = this.#options
+    const { controllers, elector, log, stopTimeout = 20_000 } = this.#options
     log.info('stopping')
     const ended = await Promise.all(controllers.map((controller) => controller.stop(stopTimeout)))
     leading.abort()
-    await flush?.()
-    if (ended.every(Boolean)) await elector?.release()
-    // A pass that still runs may have a call on its way: the lease is left to expire.
-    else log.warn('passes did not end in time; the lease is not released')
+    if ((await this.#flushed()) && ended.every(Boolean)) await elector?.release()
+    // What still runs may have a call on its way: the lease is left to expire.
+    else log.warn('passes or tasks did not end in time; the lease is not released')
+  }
+
+  /** False: it did not end in time. */
+  async #flushed(): Promise<boolean> {
+    const { clock, flush, flushTimeout = 8_000 } = this.#options
+    const done = new AbortController()
+    const late = sleep(clock, flushTimeout, done.signal).then(() => false)
+    try {
+      return await Promise.race([flush?.().then(() => true) ?? true, late])
+    } finally {
+      done.abort()
+    }
   }
 }
 
