@@ -49,6 +49,12 @@ test('a message that looks like a stack is still a message', () => {
   expect(bare(thrown(message, 'send (node:net:3:4)'))[0]?.frames.map(({ filename }) => filename)).toEqual(['node:net'])
 })
 
+test('a message that looks like a stack and was changed later tells nothing', () => {
+  const error = thrown('refused:\n    at secret (node:secret:1:1)', 'send (node:net:3:4)')
+  error.message = 'x'.repeat(5)
+  expect(bare(error)[0]?.frames).toEqual([])
+})
+
 test('a class or a function with a strange name is not told', () => {
   class Strange extends Error {}
   Object.defineProperty(Strange, 'name', { value: 'vm "web" of alice' })

@@ -33,8 +33,9 @@ export function bare(error: unknown): BareError[] {
 
 /** The outermost call first. */
 function framesOf({ stack = '', message }: Error): Frame[] {
-  // After the message, which may look like a stack itself.
-  const calls = message === '' ? stack : stack.slice(stack.indexOf(message) + message.length)
+  // After the message, which may look like a stack itself; where it was changed later, nobody knows where it ends.
+  const begin = stack.indexOf(message)
+  const calls = begin < 0 ? '' : stack.slice(begin + message.length)
   const frames = calls.split('\n').flatMap((line) => {
     const frame = frameOf(line)
     return frame === undefined ? [] : [frame]
