@@ -143,7 +143,12 @@ async function unplace(
 ): Promise<void> {
   const pool = caches.storagePools.get(poolName)
   if (!pool || !caches.hypervisors.get(pool.spec.hypervisor)) return
-  tasks.cancel(taskName(pool, digest))
+  const name = taskName(pool, digest)
+  tasks.cancel(name)
+  // What is still being sent could be complete after the removal, and nobody would know of it.
+  if (tasks.state(name)?.state === 'Running') {
+    throw new BerthError('HypervisorBusy', `storage pool ${poolName}: the image is still being sent there`)
+  }
   await sessionOf(pool, hosts).removeImage(hostPool(pool), digest, { signal })
 }
 

@@ -1,4 +1,4 @@
-import { hypervisors, slots, storagePools, virtualMachines } from '../../../controller/api/index.ts'
+import { clusterImages, hypervisors, slots, storagePools, virtualMachines } from '../../../controller/api/index.ts'
 import { aHypervisor, aMachine, aPool } from '../world/objects.ts'
 import type { World } from '../world/world.ts'
 import {
@@ -197,12 +197,15 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'deleted-in-mid-work',
-    title: 'a machine is deleted while its disk is being made',
+    title: 'a machine is deleted while its image is on its way to the pool, and the image after it',
     ...oneHost(1),
     steps: [
       begin('web'),
       { what: 'the image is on its way', until: (world) => imagesOn(world, 'kvm1') > 0, act: removeMachine('web') },
-      removed('web'),
+      removed('web', (world) => world.api.delete('clusterimages', { name: 'debian' })),
+      // Whole or half: nothing of it stays.
+      { what: 'the image is gone from the pool', until: (world) => imagesOn(world, 'kvm1') === 0 },
+      { what: 'the image is gone', until: (world) => gone(world, clusterImages, 'debian') },
       freed(1),
     ],
   },
@@ -263,7 +266,7 @@ export const workloads: readonly Workload[] = [
       running('web', removeMachine('web')),
       removed('web', (world) => world.api.delete('clusterimages', { name: 'debian' })),
       { what: 'it is gone from the pool', until: (world) => imagesOn(world, 'kvm1') === 0 },
-      { what: 'it is gone', until: (world) => world.api.all().every(({ plural }) => plural !== 'clusterimages') },
+      { what: 'it is gone', until: (world) => gone(world, clusterImages, 'debian') },
     ],
   },
   {

@@ -64,7 +64,9 @@ export class WorldTransport extends Transport {
     if (status && plural === 'slots') {
       const { phase } = written as SlotStatus
       const before = this.#api.find(slots, { name: name ?? '' })?.status?.phase
-      return { verb: phase === before ? 'set status' : `set ${phase}`, target }
+      // A claim's life is counted; whether a slot that nobody holds can be had is a thing seen, as other statuses are.
+      const ofClaim = phase === 'Bound' || phase === 'Releasing' || before === 'Releasing'
+      return { verb: ofClaim && phase !== before ? `set ${phase}` : 'set status', target }
     }
     if (status) return { verb: 'set status', target }
     if (contentType?.includes('merge')) return { verb: `set finalizers [${metadata.finalizers?.join(', ')}]`, target }
