@@ -13,9 +13,12 @@ const misfit = (reason: Rejection, message: string, lasting = false): Misfit => 
 /** The pool for a new root disk among those of one hypervisor that have room: the one named, else lowest order, then by name. */
 export function choosePool(demand: Pick<Demand, 'pool'>, pools: readonly PoolOffer[]): PoolOffer | undefined {
   return pools
-    .filter(({ name, room }) => room > 0 && (demand.pool === undefined || name === demand.pool))
+    .filter((pool) => takesDisk(pool, demand))
     .toSorted((a, b) => a.order - b.order || compare(a.name, b.name))[0]
 }
+
+const takesDisk = ({ name, room }: PoolOffer, { pool }: Pick<Demand, 'pool'>): boolean =>
+  room > 0 && (pool === undefined || name === pool)
 
 /** Why a slot does not fit, the most lasting cause first; undefined: it fits, and is free. */
 export function findMisfit(demand: Demand, slot: SlotOffer): Misfit | undefined {
@@ -41,7 +44,7 @@ export function findMisfit(demand: Demand, slot: SlotOffer): Misfit | undefined 
   }
   const missing = demand.networks.find((network) => !slot.hypervisor.networks.has(network))
   if (missing !== undefined) return misfit('Network', `network ${missing} is not there`)
-  if (demand.disksOn === undefined && !choosePool(demand, slot.hypervisor.pools)) {
+  if (demand.disksOn === undefined && !slot.hypervisor.pools.some((pool) => takesDisk(pool, demand))) {
     return misfit(
       'Storage',
       demand.pool === undefined

@@ -155,6 +155,25 @@ describe('choosing', () => {
   })
 })
 
+describe('a burst', () => {
+  it('looks at each slot a few times, however many machines ask for the same', () => {
+    let looks = 0
+    const slots = Array.from({ length: 50 }, (_, index) => {
+      const plain = slot(`s${index}`)
+      return {
+        ...plain,
+        get cpus() {
+          looks++
+          return plain.cpus
+        },
+      }
+    })
+    const waiting = Array.from({ length: 40 }, (_, index) => demand(`m${String(index).padStart(2, '0')}`))
+    expect(place(demand('m99'), waiting, slots)).toMatchObject({ kind: 'Place' })
+    expect(looks).toBeLessThan(slots.length * 20)
+  })
+})
+
 describe('waiting', () => {
   it.each<[string, SlotOffer[], Partial<Demand>, string]>([
     ['no slots at all', [], {}, 'NoHypervisorFits'],

@@ -10,31 +10,59 @@ const mostRejections = 10
  * by one that takes a slot which the first could not use. The answer is advice: the claim itself is a compare-and-swap.
  */
 export function place(demand: Demand, waiting: readonly Demand[], slots: readonly SlotOffer[]): Decision {
-  const free = new Set(slots.filter((slot) => slot.free && !slot.occupied))
+  const free = new FreeSlots(slots)
   const ahead = waiting.filter((other) => other.uid !== demand.uid && isAhead(other, demand)).toSorted(byAge)
   let passed = 0
   for (const other of ahead) {
-    if (free.size === 0) break
-    const pick = bestOf(other, free)
-    if (pick) {
-      free.delete(pick)
-      passed++
-    }
+    if (free.empty) break
+    if (free.take(other)) passed++
   }
-  const slot = bestOf(demand, free)
+  const slot = free.take(demand)
   return slot ? { kind: 'Place', slot: slot.name } : explain(demand, slots, passed)
 }
 
 export const byAge = (a: Demand, b: Demand): number => compare(a.since, b.since) || compare(a.uid, b.uid)
 const isAhead = (other: Demand, demand: Demand): boolean => byAge(other, demand) < 0
 
-function bestOf(demand: Demand, slots: Iterable<SlotOffer>): SlotOffer | undefined {
-  let best: SlotOffer | undefined
-  for (const slot of slots) {
-    if (findMisfit(demand, slot)) continue
-    if (!best || comparePreference(demand, slot, best) < 0) best = slot
+/** The slots that are free, of which one machine after the other takes the one that it prefers. */
+class FreeSlots {
+  readonly #free: readonly SlotOffer[]
+  readonly #taken = new Set<SlotOffer>()
+  /** By what is asked for: in a burst many machines ask for the same, and each slot is looked at once for all of them. */
+  readonly #choices = new Map<string, { readonly slots: readonly SlotOffer[]; next: number }>()
+
+  constructor(slots: readonly SlotOffer[]) {
+    this.#free = slots.filter((slot) => slot.free && !slot.occupied)
   }
-  return best
+
+  get empty(): boolean {
+    return this.#taken.size === this.#free.length
+  }
+
+  take(demand: Demand): SlotOffer | undefined {
+    const choices = this.#choicesOf(demand)
+    while (choices.next < choices.slots.length) {
+      const slot = choices.slots[choices.next++]
+      if (slot === undefined || this.#taken.has(slot)) continue
+      this.#taken.add(slot)
+      return slot
+    }
+    return undefined
+  }
+
+  #choicesOf(demand: Demand) {
+    const { uid: _uid, since: _since, ...asked } = demand
+    const key = JSON.stringify(asked)
+    let choices = this.#choices.get(key)
+    if (choices === undefined) {
+      const slots = this.#free
+        .filter((slot) => !findMisfit(demand, slot))
+        .toSorted((one, other) => comparePreference(demand, one, other))
+      choices = { slots, next: 0 }
+      this.#choices.set(key, choices)
+    }
+    return choices
+  }
 }
 
 function explain(demand: Demand, slots: readonly SlotOffer[], passed: number): Decision {
