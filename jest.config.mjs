@@ -17,7 +17,7 @@ export default {
     {
       ...common,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{controller,images,node-libvirt,xapi-simulator,hack,test/property}/**/*.test.ts'],
+      testMatch: ['<rootDir>/{controller,images,node-libvirt,xapi-simulator,hack,test/{property,bench}}/**/*.test.ts'],
     },
     {
       ...common,
@@ -25,7 +25,7 @@ export default {
       testMatch: ['<rootDir>/test/xen/**/*.test.ts'],
       globalSetup: '<rootDir>/test/xen/global-setup.ts',
       globalTeardown: '<rootDir>/test/xen/global-teardown.ts',
-      setupFilesAfterEnv: ['<rootDir>/test/support/set-timeout.ts'],
+      setupFilesAfterEnv: ['<rootDir>/test/xen/set-timeout.ts'],
     },
     {
       ...common,

@@ -56,7 +56,7 @@ async function setup(): Promise<DriverWorld> {
   return {
     driver: libvirtDriver,
     // libxl works on one call at a time for each guest, and software emulates the host.
-    target: { uri: tlsUri, credentials, callTimeout: 120_000 },
+    target: { uri: tlsUri, credentials, callTimeout: 600_000 },
     nowhere: { uri: 'xen+tls://127.0.0.1:1/system', credentials, callTimeout: 5_000 },
     machine: { architecture: 'x86_64', memory: 32 * MiB },
     pool: poolName,

@@ -19,7 +19,7 @@ import { sharedXen } from './shared-xen.ts'
 const xen = sharedXen()
 const pool = xen.poolName
 const modes = ['HVM', 'PV', 'PVH'] as const
-const patience = { timeout: 240_000, every: 500 }
+const patience = { timeout: 400_000, every: 500 }
 let session: Session
 let reference: ReferenceImage
 let instanceID: string
@@ -32,7 +32,7 @@ beforeAll(async () => {
     clientCertificate: pem(clientCertificate),
     clientKey: pem(clientKey),
   }
-  session = await libvirtDriver.connect({ uri: xen.tlsUri, credentials, callTimeout: 240_000 })
+  session = await libvirtDriver.connect({ uri: xen.tlsUri, credentials, callTimeout: 600_000 })
   reference = await referenceImage()
   await session.placeImage(pool, image(), () => undefined)
 })

@@ -23,7 +23,7 @@ beforeAll(async () => {
       manifests.hypervisor(xen.name, xen.name, xen, undefined, {
         slots: [{ name: 'small', count: 1, size: 'small' }],
         // libxl starts a guest in one call, and here the host's CPU is emulated.
-        limits: { callTimeout: '3m' },
+        limits: { callTimeout: '10m' },
       }),
       manifests.storagePool('xen1-disks', xen.name, xen),
       manifests.clusterImage('debian-12', `${lab.images.url}/reference.qcow2`, lab.reference, { boot: { mode: 'PV' } }),
