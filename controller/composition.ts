@@ -48,6 +48,8 @@ export interface ControllerSettings {
 
 export interface ComposedController {
   readonly manager: runtime.Manager
+  /** What benchmarks fill and watch. */
+  readonly controllers: Controllers
   /** Ends the sessions with all hosts. */
   readonly close: () => Promise<void>
 }
@@ -86,7 +88,7 @@ export function composeController(parts: ControllerParts): ComposedController {
     },
     ...(elector === undefined ? {} : { elector }),
   })
-  return { manager, close: reconcilers.close }
+  return { manager, controllers, close: reconcilers.close }
 }
 
 export type Watch = <T extends KubeObject>(resource: Resource<T>, indices?: IndexFunctions<T>) => Informer<T>
@@ -123,7 +125,7 @@ function connectWith({ driver, guard, metrics, tracing = runtime.noTracing }: Co
   }
 }
 
-type Controllers = Readonly<Record<ReconcilerName, runtime.Controller>>
+export type Controllers = Readonly<Record<ReconcilerName, runtime.Controller>>
 
 /** A hypervisor that hangs holds a quarter of the workers at most. */
 const hypervisorShare = 1 / 4
