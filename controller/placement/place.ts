@@ -21,7 +21,9 @@ export function place(demand: Demand, waiting: readonly Demand[], slots: readonl
   return slot ? { kind: 'Place', slot: slot.name } : explain(demand, slots, passed)
 }
 
-export const byAge = (a: Demand, b: Demand): number => compare(a.since, b.since) || compare(a.uid, b.uid)
+type Age = Pick<Demand, 'since' | 'uid'>
+
+export const byAge = (a: Age, b: Age): number => compare(a.since, b.since) || compare(a.uid, b.uid)
 const isAhead = (other: Demand, demand: Demand): boolean => byAge(other, demand) < 0
 
 /** The slots that are free, of which one machine after the other takes the one that it prefers. */

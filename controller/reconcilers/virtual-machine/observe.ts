@@ -3,7 +3,7 @@ import { annotations, parseDuration, type Slot, slots, type VirtualMachine, virt
 import { toBerthError } from '../../errors/index.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import { secrets } from '../../kube/resources.ts'
-import { choosePool, place } from '../../placement/index.ts'
+import { byAge, choosePool, place } from '../../placement/index.ts'
 import { conditionIs } from '../shared/conditions.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
@@ -137,7 +137,10 @@ function placementOf(
   const demand = demandOf(vm, resolved)
   if (!demand) return undefined
   const waiting = caches.virtualMachines.list().flatMap((other) => {
-    const holds = other.status?.slot !== undefined || caches.slots.byIndex('consumer', other.metadata.uid).length > 0
+    const { uid, creationTimestamp: since = '' } = other.metadata
+    // Only those in front count; to work out what the others ask for is most of the work in a burst.
+    if (byAge({ since, uid }, demand) >= 0) return []
+    const holds = other.status?.slot !== undefined || caches.slots.byIndex('consumer', uid).length > 0
     if (holds || isPaused(other) || isHeldUp(other) || !wantsToRun(desiredOf(other, []))) return []
     return demandOf(other, resolve(other, caches)) ?? []
   })
