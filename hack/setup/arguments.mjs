@@ -5,6 +5,7 @@ export const tasks = {
   unit: 'unit tests only: installs and starts nothing (npm run test:unit)',
   real: 'tests with a real API server, libvirt and guests only (npm run test:real)',
   xen: 'tests with a real Xen host only, which is built at the first run (npm run test:xen)',
+  bench: 'first figures of speed and memory, each beside a reference (docs/performance.md)',
   setup: 'install and build what demo and test need, and no more',
   clean: 'stop what was left running and remove .run; with --cache also what was built',
 }
