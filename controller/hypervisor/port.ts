@@ -226,6 +226,11 @@ export const volumeNames = {
 export interface CallOptions {
   /** Aborts the wait. What was sent may still take effect: the error is then `Ambiguous`. */
   readonly signal?: AbortSignal
+  /**
+   * Called right before each request that the call makes of the host: a call may be many, and wait between them. Throws:
+   * that request is not sent, and the call ends with what was thrown.
+   */
+  readonly beforeSend?: () => void
 }
 
 /** A connection to one hypervisor. Methods may be called concurrently. */

@@ -1,6 +1,6 @@
 import { describe, expect, jest, test } from '@jest/globals'
 import { BerthError } from '../errors/index.ts'
-import type { ImageContent, Session } from './port.ts'
+import type { CallOptions, ImageContent, Session } from './port.ts'
 import { guarded, limited, mutations, observed, reads } from './wrap.ts'
 
 /** A session whose calls are recorded and end when they are told to. */
@@ -64,6 +64,33 @@ describe('guarded', () => {
     const recorder = new Recorder()
     await call(guarded(recorder.session, { check: deposed }), name)
     expect(recorder.calls).toEqual([`${name}(i)`])
+  })
+
+  test.each([
+    ['define', [{ tag: {} }]],
+    ['start', ['i', { signal: new AbortController().signal }]],
+    ['deleteVolume', ['i', 'pool', 'volume']],
+  ] as const)('%s: deposed between two requests of one call: the second is not sent', async (name, args) => {
+    const sent: unknown[] = []
+    let leads = true
+    const method = async (...given: readonly unknown[]) => {
+      const { beforeSend, ...options } = given.at(-1) as CallOptions
+      expect([...given.slice(0, -1), options]).toEqual(
+        typeof args.at(-1) === 'object' && args.length > 1 ? args : [...args, {}],
+      )
+      for (const request of ['read', 'change']) {
+        beforeSend?.()
+        sent.push(request)
+        leads = false
+      }
+    }
+    const check = () => {
+      if (!leads) deposed()
+    }
+    const session = guarded({ [name]: method } as unknown as Session, { check })
+    const calling = (session[name] as (...given: readonly unknown[]) => Promise<void>)(...args)
+    await expect(calling).rejects.toMatchObject({ code: 'NotLeader' })
+    expect(sent).toEqual(['read'])
   })
 
   test('a leader that is deposed while an image is sent sends no more, and no marker', async () => {

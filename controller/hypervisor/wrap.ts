@@ -67,18 +67,40 @@ export interface Guard {
   check(): void
 }
 
+/** How many arguments each mutation has; the options are the last. */
+const arity: { readonly [M in Mutation]: Required<Parameters<Session[M]>>['length'] } = {
+  createDisk: 2,
+  define: 2,
+  start: 2,
+  park: 2,
+  shutdown: 2,
+  powerOff: 2,
+  undefine: 2,
+  deleteVolume: 4,
+  definePool: 2,
+  placeImage: 4,
+  removeImage: 3,
+}
+
 /**
- * Checks the guard on the way out of each mutation. Placing an image takes long: there it is checked again before each
- * part is sent, at the end of the content, and right before the marker is written: the host's confirmation of the
- * content lies between.
+ * Checks the guard on the way out of each mutation, and before each request that it makes of the host: a process may be
+ * stopped between two of them. Placing an image takes long: there it is checked again before each part is sent, at the
+ * end of the content, and right before the marker is written: the host's confirmation of the content lies between.
  */
 export function guarded(session: Session, guard: Guard): Session {
   return intercepted(session, async (method, args, call) => {
     if (!isMutation(method)) return call(args)
     guard.check()
-    if (method !== 'placeImage') return call(args)
-    const [pool, content, ...rest] = args as Parameters<Session['placeImage']>
-    return call([pool, guardedContent(content, guard), ...rest])
+    const given = [...args]
+    const last = arity[method] - 1
+    const options = args[last] as CallOptions | undefined
+    const beforeSend = () => {
+      options?.beforeSend?.()
+      guard.check()
+    }
+    given[last] = { ...options, beforeSend }
+    if (method === 'placeImage') given[1] = guardedContent(args[1] as ImageContent, guard)
+    return call(given)
   })
 }
 

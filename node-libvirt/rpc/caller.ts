@@ -7,6 +7,8 @@ export interface CallOptions {
   readonly timeout?: number | undefined
   /** Ends the wait. What was sent may still take effect: see `effectUnknown` of the error. */
   readonly signal?: AbortSignal | undefined
+  /** Called right before the call is sent: it may have waited for its turn. What it throws ends the call, unsent. */
+  readonly beforeSend?: (() => void) | undefined
 }
 
 export interface StreamOptions extends CallOptions {

@@ -154,6 +154,25 @@ describe('deadlines', () => {
     expect(server.connection.received.some(({ procedure }) => procedure === 59)).toBe(false)
   })
 
+  it('asks the caller when it is the turn of a call: what it throws ends the call, and only that one', async () => {
+    const connection = await open({ maxConcurrentCalls: 1 })
+    const first = connection.getType()
+    let deposed = false
+    const beforeSend = () => {
+      if (deposed) throw new Error('deposed')
+    }
+    const second = failure(connection.getHostname({ beforeSend }))
+    const third = connection.getURI()
+    const call = await server.next('connect_get_type')
+    deposed = true
+    call.reply({ type: 'TEST' })
+    expect(await first).toBe('TEST')
+    expect(await second).toMatchObject({ message: 'deposed' })
+    ;(await server.next('connect_get_uri')).reply({ uri: 'test:///default' })
+    expect(await third).toBe('test:///default')
+    expect(server.connection.received.some(({ procedure }) => procedure === 59)).toBe(false)
+  })
+
   it('frees the place of a call that was given up', async () => {
     const connection = await open({ maxConcurrentCalls: 1 })
     await failure(connection.getType({ timeout: 20 }))

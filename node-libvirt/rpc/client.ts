@@ -45,6 +45,7 @@ interface PendingCall {
   readonly name: ProcedureName
   readonly serial: number
   readonly message: Outgoing
+  readonly beforeSend: (() => void) | undefined
   /** Whether the socket has got it. */
   started: boolean
   timer: NodeJS.Timeout | undefined
@@ -154,7 +155,7 @@ export class RpcClient implements Caller {
     early: EarlyPackets | undefined,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const { signal, timeout = this.#options.callTimeout } = options
+      const { signal, beforeSend, timeout = this.#options.callTimeout } = options
       const loss = this.#loss ?? (this.#closing === undefined ? undefined : closedByUs)
       if (loss !== undefined) throw this.#lost(loss, { procedure: name, effectUnknown: false })
       if (signal?.aborted) throw aborted(name, false, signal.reason)
@@ -172,6 +173,7 @@ export class RpcClient implements Caller {
       const pending: PendingCall = {
         name,
         serial,
+        beforeSend,
         started: false,
         timer: undefined,
         early,
@@ -209,6 +211,12 @@ export class RpcClient implements Caller {
     for (const pending of this.#waiting) {
       if (this.#inFlight.size >= this.#options.maxConcurrentCalls) break
       this.#waiting.delete(pending)
+      try {
+        pending.beforeSend?.()
+      } catch (error) {
+        pending.reject(asError(error))
+        continue
+      }
       this.#inFlight.set(pending.serial, pending)
       this.#sender.send(pending.message)
     }

@@ -178,6 +178,7 @@ export class FakeSession implements Session {
     const signal = options?.signal
     if (this.#ended) throw new BerthError('HypervisorUnreachable', 'The connection to the hypervisor is closed.')
     if (signal?.aborted) throw new BerthError('TemporaryFailure', 'The wait was ended before the call was sent.')
+    options?.beforeSend?.()
     const waiting = new Waiting(call, { clock: this.#host.clock, callTimeout: this.#callTimeout, signal })
     const answer = this.#host.traffic.deliver(call, this, (fault) => work(fault, waiting))
     if (!(answer instanceof Promise)) return answer

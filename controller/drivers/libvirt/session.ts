@@ -177,7 +177,7 @@ export class LibvirtSession implements Session {
     options: CallOptions | undefined,
     work: (connection: Connection, calls: LibvirtCallOptions) => Promise<T>,
   ): Promise<T> {
-    const calls = options?.signal === undefined ? {} : { signal: options.signal }
+    const calls = { signal: options?.signal, beforeSend: options?.beforeSend }
     try {
       return await work(await this.#connections.for(purpose), calls)
     } catch (error) {

@@ -199,9 +199,10 @@ export class Client {
     }
   }
 
-  async #send<T>(method: string, args: readonly unknown[], { signal }: CallOptions): Promise<T> {
+  async #send<T>(method: string, args: readonly unknown[], { signal, beforeSend }: CallOptions): Promise<T> {
     this.#requireOpen()
     if (signal?.aborted) throw new BerthError('TemporaryFailure', 'The wait for the pool was ended before the call.')
+    beforeSend?.()
     try {
       return (await interruptible(this.#xapi.call(method, ...args), this.#waits, signal)) as T
     } catch (error) {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from '@jest/globals'
-import { isBerthError } from '../../errors/index.ts'
+import { BerthError, isBerthError } from '../../errors/index.ts'
 import type { Session } from '../port.ts'
 import type { Bench } from './bench.ts'
 import { eventually, expectRefusal } from './expectations.ts'
@@ -17,13 +17,25 @@ export function describeWaiting(bench: Bench): void {
     )
 
   bench.group('calls without an answer', () => {
-    bench.test('a call whose signal is aborted already is not sent', [], async () => {
+    bench.test('a call whose signal is aborted already, or to which the caller objects, is not sent', [], async () => {
       await bench.withMachine(bench.spec(), async (id) => {
         const signal = AbortSignal.abort()
         for (const call of [bench.session.start(id, { signal }), bench.session.observe(id, { signal })]) {
           const error = await errorOf(call)
           expect(isBerthError(error) && error.class).toBe('Transient')
         }
+        const { session } = bench
+        const beforeSend = () => {
+          throw new BerthError('NotLeader', 'deposed')
+        }
+        for (const call of [
+          session.start(id, { beforeSend }),
+          session.park(id, { beforeSend }),
+          session.undefine(id, { beforeSend }),
+        ]) {
+          expect(isBerthError(await errorOf(call), 'NotLeader')).toBe(true)
+        }
+        expect((await bench.machine(id)).parked).toBe(false)
         expect((await bench.machine(id)).power).toBe('Stopped')
       })
     })
