@@ -88,6 +88,8 @@ export async function place(
     const session = sessionOf(pool, dependencies.hosts)
     const placed = await session.placedImage(hostPool(pool), content.digest, { signal })
     if (placed.state === 'Complete') return { ...base, state: 'Ready' }
+    // Recorded before the first byte is sent, or a crash could leave there what nobody knows of: the next pass sends.
+    if (before?.digest !== content.digest) return { ...base, state: 'Placing', percent: 0 }
     const problem = task?.state === 'Failed' ? toBerthError(task.error) : undefined
     tasks.start(
       name,

@@ -76,6 +76,11 @@ const waiting = (disk = 'Creating') =>
     },
   } as never)
 const placements = () => image().status?.placements
+/** One pass records where the image is to be, the next sends it. */
+const place = async () => {
+  await pass()
+  await pass()
+}
 const onHost = () => lab.host.pools.get('default')?.images
 
 it('stays placed where it was complete, while its host cannot be looked at', async () => {
@@ -136,7 +141,7 @@ describe('placing', () => {
     await pass()
     expect(onHost()?.size).toBe(0)
     waiting()
-    await pass()
+    await place()
     expect(placements()).toMatchObject([{ storagePool: 'default', state: 'Placing' }])
     await lab.clock.advance(0)
     expect(enqueued).toBeGreaterThan(0)
@@ -149,7 +154,7 @@ describe('placing', () => {
     const { information } = lab.host
     lab.host.information = { ...information, capabilities: { ...information.capabilities, imageFormats: ['raw'] } }
     waiting()
-    await pass()
+    await place()
     await lab.clock.advance(0)
     await pass()
     expect(placements()).toEqual([{ storagePool: 'default', digest, state: 'Ready' }])
@@ -162,9 +167,36 @@ describe('placing', () => {
     expect(rawFormsOpen).toBe(0)
   })
 
-  it('is done once for many passes', async () => {
+  it('is recorded before the first byte is sent: a crash leaves nothing there that nobody knows of', async () => {
     waiting()
     await pass()
+    expect(placements()).toMatchObject([{ storagePool: 'default', digest, state: 'Placing' }])
+    await lab.clock.advance(0)
+    expect(lab.host.calls).toEqual([])
+  })
+
+  it('ends before what was placed is removed: what is still being sent would stay for good', async () => {
+    const sent = Promise.withResolvers<void>()
+    source = async function* () {
+      await sent.promise
+      yield content
+    }
+    waiting()
+    await place()
+    lab.kube.remove(virtualMachines, { namespace: 'team', name: 'web' })
+    lab.kube.markDeleted(clusterImages, { name: 'debian' })
+    await expect(pass()).rejects.toMatchObject({ code: 'HypervisorBusy' })
+    expect(lab.host.calls.map(({ method }) => method)).toEqual(['placeImage'])
+    sent.resolve()
+    await lab.clock.advance(0)
+    await pass()
+    expect(onHost()?.size).toBe(0)
+    expect(lab.kube.peek(clusterImages, { name: 'debian' })).toBeUndefined()
+  })
+
+  it('is done once for many passes', async () => {
+    waiting()
+    await place()
     await pass()
     await lab.clock.advance(0)
     await pass()
@@ -177,7 +209,7 @@ describe('placing', () => {
       yield content.subarray(0, 1)
       throw new BerthError('TemporaryFailure', 'the store is away')
     }
-    await pass()
+    await place()
     await lab.clock.advance(0)
     expect((await pass()).requeueAfter).toBeGreaterThan(0)
     expect(image().status?.conditions?.find(({ type }) => type === 'Ready')?.message).toContain('the store is away')

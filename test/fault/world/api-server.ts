@@ -249,6 +249,7 @@ export class APIServer {
     else this.#objects.set(id, stored)
     this.#tell(plural, gone ? 'DELETED' : before === undefined ? 'ADDED' : 'MODIFIED', stored)
     if (gone) this.#clock.after(collectAfter, () => this.#collect(metadata.uid))
+    if (before === undefined) this.#clock.after(collectAfter, () => this.#collectOrphan(plural, stored))
     return stored
   }
 
@@ -270,6 +271,19 @@ export class APIServer {
     for (const { plural, object } of this.all()) {
       if (object.metadata.ownerReferences?.some(({ uid }) => uid === owner)) this.delete(plural, object.metadata)
     }
+  }
+
+  /** What was made when its owner was gone already. */
+  #collectOrphan(plural: string, { metadata }: Stored): void {
+    const { ownerReferences = [] } = metadata
+    const owned = ownerReferences.some(({ uid }) => this.all().some(({ object }) => object.metadata.uid === uid))
+    if (
+      ownerReferences.length === 0 ||
+      owned ||
+      this.#objects.get(idOf(plural, metadata))?.metadata.uid !== metadata.uid
+    )
+      return
+    this.delete(plural, metadata)
   }
 
   /** metav1.Time has whole seconds. */
