@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from '../../hack/setup/directories.mjs'
-import { benchController, full } from './controller/bench.ts'
+import { benchController, full, scaled } from './controller/bench.ts'
 import { type BenchResult, table } from './figures.ts'
 import { benchCalls } from './libvirt/calls.ts'
 import { benchSSH } from './libvirt/ssh.ts'
@@ -14,35 +14,42 @@ import { benchUpload } from './libvirt/upload.ts'
 import { type Machine, machineText, observeMachine } from './machine.ts'
 import { withResult } from './page.ts'
 
-type Bench = (tell: (text: string) => void) => Promise<BenchResult>
+type Bench = (tell: (text: string) => void, machines: number) => Promise<BenchResult>
 
 /** Not said in any order: one after the other, so that none is in the other's way. */
 const benches: Readonly<Record<string, { readonly says: string; readonly run: Bench }>> = {
   controller: {
     says: 'the controller with 10,000 machines in memory (10 min)',
-    run: (tell) => benchController(full, tell),
+    run: (tell, machines) => benchController(scaled(machines), tell),
   },
   calls: { says: 'calls a second beside virsh and python3-libvirt (1 min; root)', run: benchCalls },
   upload: { says: 'a file into a volume beside virsh (3 min; root)', run: benchUpload },
   ssh: { says: 'from kubectl apply to SSH beside virsh (5 min; root)', run: benchSSH },
 }
 
-const usage = `usage: npm run bench -- [NAME ...] [--json FILE] [--write]
+const usage = `usage: npm run bench -- [NAME ...] [--machines N] [--json FILE] [--write]
 
 ${Object.entries(benches)
   .map(([name, { says }]) => `  ${name.padEnd(11)} ${says}`)
   .join('\n')}
 
-  --json FILE  write figures and machine to FILE
-  --write      write the tables into docs/performance.md`
+  --machines N  instead of 10,000
+  --json FILE   write figures and machine to FILE
+  --write       write the tables into docs/performance.md`
 
 async function main(): Promise<number> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'string' }, write: { type: 'boolean' }, help: { type: 'boolean' } },
+    options: {
+      machines: { type: 'string' },
+      json: { type: 'string' },
+      write: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
   })
   const unknown = positionals.filter((name) => !Object.hasOwn(benches, name))
-  if (values.help || unknown.length > 0) {
+  const machines = Number(values.machines ?? full.machines)
+  if (values.help || unknown.length > 0 || !Number.isInteger(machines) || machines < 1) {
     console.error(usage)
     return values.help ? 0 : 2
   }
@@ -50,7 +57,7 @@ async function main(): Promise<number> {
   const measured: { readonly result: BenchResult; readonly machine: Machine }[] = []
   for (const name of names) {
     const observed = observeMachine()
-    const result = await benches[name]?.run((text) => console.error(`${name}: ${text}`))
+    const result = await benches[name]?.run((text) => console.error(`${name}: ${text}`), machines)
     if (result === undefined) continue
     const machine = observed()
     measured.push({ result, machine })

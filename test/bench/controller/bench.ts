@@ -30,6 +30,18 @@ export const full: Scale = {
   every: 100,
   quiet: 1_000,
 }
+/** The same with fewer machines, in proportion. */
+export const scaled = (machines: number): Scale => {
+  const part = (count: number) => Math.max(1, Math.round((count * machines) / full.machines))
+  return {
+    ...full,
+    machines,
+    hosts: part(full.hosts),
+    burst: part(full.burst),
+    arrivals: Math.max(50, part(full.arrivals)),
+  }
+}
+
 /** So small that it is run with the unit tests, to keep the bench whole. */
 export const smoke: Scale = {
   hosts: 2,

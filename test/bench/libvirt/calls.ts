@@ -9,7 +9,7 @@ import { type Host, startHost, type Way, ways } from './host.ts'
 const domain = 'bench'
 const rounds = 5
 /** Each is two calls. */
-const looks = 2_000
+const looks = 1_000
 /** As many as node-libvirt has at the server at a time. */
 const together = 4
 /** Debian's python3-libvirt is for Debian's Python, whichever comes first in PATH. */

@@ -62,7 +62,7 @@ async function byBerth(lab: Lab, name: string): Promise<Machine> {
   const [hypervisor] = lab.hypervisors
   const id = vm?.metadata.uid ?? ''
   const { stdout: xml } = (await hypervisor?.virsh(['dumpxml', '--inactive', id])) ?? { stdout: '' }
-  const disk = new RegExp(`berth-${id}-(?!seed)[^'/]+`).exec(xml)?.[0]
+  const disk = new RegExp(`berth-${id}-(?!seed)[a-z0-9-]+`).exec(xml)?.[0]
   if (disk === undefined) throw new Error(`the definition of ${name} names no disk`)
   // Its seed is used by the bare machine, and goes with it.
   const seed = `berth-${id}-seed`
@@ -83,6 +83,8 @@ async function byVirsh(lab: Lab, hypervisor: Hypervisor, name: string, given: st
   const capacity = /<capacity[^>]*>(\d+)</.exec(await virsh('vol-dumpxml', '--pool', poolName, image))?.[1] ?? ''
   const mac = '52:54:00:be:77:01'
   const xml = given
+    // What says whose machine it is: nobody's but virsh's.
+    .replace(/<metadata>.*<\/metadata>/s, '')
     .replaceAll(disk, name)
     .replace(/<uuid>[^<]*<\/uuid>/, `<uuid>${randomUUID()}</uuid>`)
     .replace(/<name>[^<]*<\/name>/, `<name>${name}</name>`)
