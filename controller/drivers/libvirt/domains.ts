@@ -1,6 +1,7 @@
 import {
   type Connection,
   type Domain,
+  DomainPausedReason,
   DomainShutoffReason,
   DomainState,
   DomainXMLFlags,
@@ -80,17 +81,25 @@ export async function ifDefined<T>(call: () => Promise<T>): Promise<T | undefine
   }
 }
 
+/** QEMU holds the CPUs while it starts and while it ends: nobody has paused it. */
+const onItsWay: ReadonlySet<number> = new Set([DomainPausedReason.STARTING_UP, DomainPausedReason.SHUTTING_DOWN])
+
 /**
  * A saved memory state counts as suspended: the next start goes on from it. libxl says that a guest is off before it
  * has given back its memory and its disks; until then, while the domain has an id among those that run, it is not.
  */
-export function powerState({ id }: Pick<Domain, 'id'>, state: number, hasManagedSave: boolean): PowerState {
+export function powerState(
+  { id }: Pick<Domain, 'id'>,
+  { state, reason }: { readonly state: number; readonly reason?: number },
+  hasManagedSave: boolean,
+): PowerState {
   switch (state) {
     case DomainState.SHUTOFF:
       if (id !== notRunning) return 'Running'
       return hasManagedSave ? 'Suspended' : 'Stopped'
-    // Asleep by its own wish, or crashed and kept for a look: there is a process still, but no CPU runs.
     case DomainState.PAUSED:
+      return reason !== undefined && onItsWay.has(reason) ? 'Running' : 'Paused'
+    // Asleep by its own wish, or crashed and kept for a look: there is a process still, but no CPU runs.
     case DomainState.PMSUSPENDED:
     case DomainState.CRASHED:
       return 'Paused'

@@ -43,7 +43,7 @@ export async function observeMachine(
   )
   if (live === undefined) return {}
   const [{ state, reason }, info, persistent, hasManagedSave] = live
-  const power = powerState(domain, state, hasManagedSave)
+  const power = powerState(domain, { state, reason }, hasManagedSave)
   return {
     machine: {
       tag,
@@ -110,7 +110,7 @@ export async function listMachines(connection: Connection, options: LibvirtCallO
       const release = await limiter.acquire()
       const reading = await readDefinition(domain, options).finally(release)
       if (reading === undefined) return []
-      const power = powerState(domain, state, saved.has(domain.uuid))
+      const power = powerState(domain, { state }, saved.has(domain.uuid))
       return [entryOf(domain, reading, power, persistent.has(domain.uuid), saved.has(domain.uuid))]
     }),
   )
