@@ -120,6 +120,9 @@ const since = (before: Counts, after: Counts): Counts => ({
   calls: after.calls - before.calls,
 })
 
+/** Neither Events, nor what tells of many machines at once. */
+const own = / (virtualmachines|virtualmachines\/status|slots\/status)$/
+
 async function burst(world: World, controller: ControllerProcess, scale: Scale): Promise<Figure[]> {
   const before = { writes: world.writes, calls: world.hosts.calls, cpu: (await controller.settle(scale.quiet)).cpu }
   const begun = performance.now()
@@ -146,8 +149,13 @@ async function burst(world: World, controller: ControllerProcess, scale: Scale):
       values: [(cpu - before.cpu) / scale.burst],
       reference: { what: 'these writes alone', values: [bare.cpu / scale.burst] },
     },
-    { what: 'writes to the API server for each of them', unit: '', values: [perMachine(all)], goal: { atMost: 7 } },
-    ...writes.map(([what, count]) => ({ what: `of these, ${what}`, unit: '', values: [perMachine(count)] })),
+    {
+      what: 'writes of their objects and of their slots, for each',
+      unit: '',
+      values: [perMachine(writes.reduce((sum, [what, count]) => (own.test(what) ? sum + count : sum), 0))],
+      goal: { atMost: 7 },
+    },
+    ...writes.map(([what, count]) => ({ what: `${what}, for each`, unit: '', values: [perMachine(count)] })),
     { what: 'calls to its host for each of them', unit: '', values: [perMachine(world.hosts.calls - before.calls)] },
   ]
 }

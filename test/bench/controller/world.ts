@@ -116,7 +116,8 @@ const hostNames = ({ hosts }: Size): string[] =>
 /** Also of its start, which begins with the making of this object. */
 export class ControllerProcess {
   readonly #process: ChildProcess
-  readonly #waiting = new Map<number, (value: unknown) => void>()
+  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>()
+  readonly #ended: Promise<unknown>
   #commands = 0
 
   constructor(url: string, hosts: Hosts) {
@@ -124,7 +125,11 @@ export class ControllerProcess {
     hosts.serve(this.#process)
     this.#process.on('message', (message: FromController) => {
       if (message.type !== 'done' || !('value' in message.answer)) return
-      this.#waiting.get(message.id)?.(message.answer.value)
+      this.#waiting.get(message.id)?.resolve(message.answer.value)
+      this.#waiting.delete(message.id)
+    })
+    this.#ended = once(this.#process, 'exit').then(() => {
+      for (const { reject } of this.#waiting.values()) reject(new Error('the controller has ended'))
     })
   }
 
@@ -137,25 +142,22 @@ export class ControllerProcess {
   }
 
   async end(): Promise<void> {
-    const ended = once(this.#process, 'exit')
-    this.#process.disconnect()
-    await ended
+    if (this.#process.connected) this.#process.disconnect()
+    await this.#ended
   }
 
   /** SIGKILL. */
   async kill(): Promise<void> {
-    const ended = once(this.#process, 'exit')
     this.#process.kill('SIGKILL')
-    await ended
+    await this.#ended
   }
 
   #command(command: Command): Promise<unknown> {
     const id = this.#commands++
     const message: ToController = { type: 'command', id, command }
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, resolve)
-      this.#process.once('exit', () => reject(new Error('the controller has ended')))
-      this.#process.send(message)
-    })
+    const answered = Promise.withResolvers<unknown>()
+    this.#waiting.set(id, answered)
+    this.#process.send(message)
+    return answered.promise
   }
 }
