@@ -1,7 +1,9 @@
 /** What only pools have: sessions that expire, masters that change, certificates, tasks, tokens of events. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { Client } from '../../controller/drivers/xapi/client.ts'
 import { xapiDriver } from '../../controller/drivers/xapi/index.ts'
+import { trustingConnector } from '../../controller/drivers/xapi/trust.ts'
 import { eventually } from '../../controller/hypervisor/contract/expectations.ts'
 import {
   type HypervisorEvent,
@@ -214,8 +216,9 @@ describe('events', () => {
   }
 
   test('tell the instance of a machine, and nothing of what nobody asks for', async () => {
+    const id = await defined(await connect())
+    // One that comes later is not told how the machine was made.
     const session = await connect()
-    const id = await defined(session)
     const { events, end } = await listening(session)
     const vm = vmOf(id)
     pool.control.database.update('VM', vm, { memory_target: 1 })
@@ -238,6 +241,38 @@ describe('events', () => {
     await session.park(id)
     await eventually(async () => events.some((event) => event.type === 'Machine' && event.instanceID === id))
     await end()
+  })
+
+  test('what happens while lost ones are made up for is told too', async () => {
+    const session = await connect()
+    const id = await defined(session)
+    const stop = new AbortController()
+    pool.control.loseEvents()
+    let gaps = 0
+    for await (const event of session.events(stop.signal)) {
+      if (event.type === 'Gap') {
+        gaps++
+        if (gaps === 1) pool.control.makeForeign('noise')
+        // A reader may have listed everything by now.
+        if (gaps === 2) pool.control.database.update('VM', vmOf(id), { name_label: 'changed' })
+      } else if (gaps === 2 && event.instanceID === id) stop.abort()
+    }
+    expect(gaps).toBe(2)
+  }, 15_000)
+
+  test('a machine that becomes a template is told as removed', async () => {
+    const session = await connect()
+    const id = await defined(session)
+    const { events, end } = await listening(session)
+    pool.control.database.update('VM', vmOf(id), { is_a_template: true })
+    await eventually(async () => events.some((event) => event.type === 'Machine' && event.detail === 'Removed'))
+    await end()
+  })
+
+  test('a pool that refuses them is not connected to: there would be a new login at once, again and again', async () => {
+    const refused = { kind: 'fail', error: new XapiError('RBAC_PERMISSION_DENIED', 'event.from', 'no') } as const
+    pool.control.fault('event.from', refused)
+    await expect(connect()).rejects.toMatchObject({ code: 'CredentialsInvalid' })
   })
 
   test('several readers share one reading of the pool', async () => {
@@ -266,6 +301,55 @@ describe('effects that are not known', () => {
     }
     await session.powerOff(id)
   })
+
+  test('a machine is not parked while a start goes on that was let in before: it will run', async () => {
+    const session = await connect({ callTimeout: 1_000 })
+    const id = await defined(session)
+    pool.control.setDuration('VM.start', 4_000)
+    try {
+      await expect(session.start(id)).rejects.toMatchObject({ code: 'CallTimedOut' })
+      await expect(session.park(id)).rejects.toMatchObject({ code: 'HypervisorBusy' })
+      expect((await session.observe(id)).machine).toMatchObject({ power: 'Stopped', parked: false })
+      await eventually(async () => (await session.observe(id)).machine?.power === 'Running')
+    } finally {
+      pool.control.setDuration('VM.start', 0)
+    }
+    await session.park(id)
+    expect((await session.observe(id)).machine).toMatchObject({ power: 'Running', parked: true })
+    await session.powerOff(id)
+  })
+
+  test('waits for many tasks keep no other call from being sent', async () => {
+    const { members, credentials: { username = '', password = '', certificateAuthority = '' } = {} } =
+      pools.target(pool)
+    const connector = trustingConnector({ certificateAuthority }, 10_000)
+    const [member = ''] = members
+    const client = await Client.open({ member, username, password, connector, callTimeout: 1_000 }, {})
+    const created = Array.from({ length: 24 }, () => client.change<string>('task.create', ['waited for', ''], {}))
+    const pending = await Promise.all(created)
+    pool.control.fault('event.from', { kind: 'hang', when: 'before' }, Number.POSITIVE_INFINITY)
+    const waits = pending.map((task) => client.follow(task, {}).catch(() => 'a wait that ended first'))
+    const read = client.read('pool.get_all').then(
+      () => 'the call',
+      () => 'no answer',
+    )
+    try {
+      expect(await Promise.race([read, ...waits])).toBe('the call')
+    } finally {
+      await client.close()
+      await Promise.all(waits)
+      for (const [task, { name_label }] of pool.control.database.all('task')) {
+        if (name_label === 'waited for') pool.control.database.remove('task', task)
+      }
+    }
+  }, 30_000)
+
+  test('an upload that a host never answers ends, as any call', async () => {
+    const session = await connect({ callTimeout: 500 })
+    pool.control.fault('/import_raw_vdi', { kind: 'hang', when: 'before' })
+    const placed = image()
+    await expect(session.placeImage('Shared', placed, () => undefined)).rejects.toMatchObject({ code: 'CallTimedOut' })
+  }, 15_000)
 
   test.each(['before', 'after'] as const)(
     'a start whose connection breaks %s it is Ambiguous, then looked at',
@@ -424,8 +508,43 @@ describe('what others do', () => {
     const id = await defined(session)
     pool.control.database.update('VM', vmOf(id), { blocked_operations: { start: 'under repair' } })
     await session.park(id)
+    expect((await session.observe(id)).machine?.parked).toBe(true)
     await session.define(machine(id))
     expect((await session.observe(id)).machine?.parked).toBe(false)
+    expect(pool.control.database.get('VM', vmOf(id)).blocked_operations).toEqual({ start: 'under repair' })
+    await expect(session.start(id)).rejects.toMatchObject({ message: expect.stringContaining('under repair') })
+  })
+
+  test('a disk that was moved to another SR is still known, and deleted, when its machine is gone', async () => {
+    const session = await connect()
+    const id = await defined(session)
+    const [[vdi] = ['']] = pool.control.database
+      .all('VDI')
+      .filter(([, { other_config }]) => other_config['berth.dev/volume'] === volumeNames.seed(id))
+    // A person's copy beside it stays.
+    const copy = await call('VDI.copy', vdi, pool.control.database.get('VDI', vdi).SR)
+    pool.control.database.update('VDI', vdi, { uuid: randomUUID() })
+    await session.undefine(id)
+    expect((await session.observe(id)).volumes).toMatchObject([{ name: volumeNames.seed(id) }])
+    await session.deleteVolume(id, 'Shared', volumeNames.seed(id))
+    expect((await session.observe(id)).volumes).toEqual([])
+    expect([pool.control.database.find('VDI', vdi), pool.control.database.find('VDI', String(copy))]).toEqual([
+      undefined,
+      expect.anything(),
+    ])
+  })
+
+  test('a second machine of the instance that could have run is not destroyed', async () => {
+    const session = await connect()
+    const id = await defined(session)
+    const { other_config } = pool.control.database.get('VM', vmOf(id))
+    const second = pool.control.makeForeign('was a template')
+    const { uuid } = pool.control.database.get('VM', second)
+    pool.control.database.update('VM', second, { other_config: { ...other_config, 'berth.dev/self': uuid } })
+    for (const effect of [() => session.define(machine(id)), () => session.undefine(id)]) {
+      await expect(effect()).rejects.toMatchObject({ code: 'ForeignObject' })
+    }
+    expect(vmsOf(id)).toHaveLength(2)
   })
 
   test('two SRs of one name are told apart by UUID alone', async () => {
@@ -479,11 +598,19 @@ describe('what others do', () => {
 
 /** As `xe vm-clone` does it. */
 async function clone(id: string, name: string): Promise<void> {
+  await call('VM.clone', vmOf(id), name)
+}
+
+/** As a person with another client. */
+async function call(method: string, ...args: readonly unknown[]): Promise<unknown> {
   const { Xapi } = await import('xen-api')
   const { username = '', password = '' } = pools.target(pool).credentials ?? {}
   const options = { url: pool.urls[0] ?? '', auth: { user: username, password }, watchEvents: false as const }
   const client = new Xapi({ ...options, allowUnauthorized: true } as ConstructorParameters<typeof Xapi>[0])
   await client.connect()
-  await client.call('VM.clone', vmOf(id), name)
-  await client.disconnect()
+  try {
+    return await client.call(method, ...args)
+  } finally {
+    await client.disconnect()
+  }
 }

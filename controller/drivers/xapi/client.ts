@@ -57,6 +57,9 @@ export class Client {
         auth: { user, password },
         watchEvents: false,
         callTimeout: timeoutOf,
+        // The limit is ours (spec.limits). In a queue of xen-api's, calls would wait without a deadline for those that
+        // wait for events, and be sent long after they were given up on.
+        callConcurrency: Number.POSITIVE_INFINITY,
         // What is to be tried again is the caller's to say.
         roCallRetryOptions: { tries: 1 },
         syncStackTraces: false,
@@ -73,6 +76,11 @@ export class Client {
     const client = new Client(xapi, callTimeout)
     client.#keepToThisPool()
     return client
+  }
+
+  /** Milliseconds. */
+  get callTimeout(): number {
+    return this.#callTimeout
   }
 
   get poolID(): string {
@@ -154,9 +162,9 @@ export class Client {
   }
 
   /** What happened since the token; waits for something to happen. Rejects with XAPI's own failures, EVENTS_LOST among them. */
-  async eventsSince(classes: readonly string[], token: string, wait = longestWait): Promise<EventBatch> {
+  async eventsSince(classes: readonly string[], token: string, options: CallOptions = {}): Promise<EventBatch> {
     try {
-      return await this.#send<EventBatch>('event.from', [classes, token, wait], {})
+      return await this.#send<EventBatch>('event.from', [classes, token, longestWait], options)
     } catch (error) {
       throw isXapiFailure(error) ? error : mapError(error, 'Read')
     }

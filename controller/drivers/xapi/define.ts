@@ -10,7 +10,7 @@ import { found, type Records, type VBDRecord, type VIFRecord } from './records.t
 import { destroyVBD, writeSeed } from './seed.ts'
 import { keys, tagMap } from './tag.ts'
 import type { Connector } from './trust.ts'
-import { findVolume } from './volumes.ts'
+import { adoptMoved, findVolume } from './volumes.ts'
 
 /** Position of the seed among a machine's disks: where the first CD-ROM of a fully virtualised machine is. */
 const seedDevice = '3'
@@ -46,6 +46,7 @@ export async function define(
   }
   // Two may be there by now: everyone goes on with the same one.
   const { own, surplus } = requireOwn(await view.vms(), instanceID)
+  requireNeverRan(surplus)
   if (own === undefined) throw new BerthError('TemporaryFailure', 'The machine that was made is gone.')
   await setTag(view, own.vm, tags, options)
   if (own.vm.power_state === 'Halted') {
@@ -164,11 +165,16 @@ async function open(view: PoolView, { vm, whole, tag }: OwnMachine, options: Cal
   await setBlocked(view, own.vm, unblocked(own.vm.blocked_operations), options)
 }
 
-/** See `Session.park`. Absent: nothing, as nothing is there that could be started. */
+/**
+ * See `Session.park`. Absent: nothing, as nothing is there that could be started. Rejects with HypervisorBusy while a
+ * start goes on that was let in before: the machine will run.
+ */
 export async function park(view: PoolView, instanceID: string, options: CallOptions): Promise<void> {
   const { own } = requireOwn(await view.vms(), instanceID)
   if (own === undefined || isParked(own.vm)) return
   await setBlocked(view, own.vm, blocked(own.vm.blocked_operations), options)
+  const after = requireOwn(await view.vms(), instanceID).own
+  if (after !== undefined && !isParked(after.vm)) requireIdle(after.vm)
 }
 
 async function setBlocked(
@@ -185,13 +191,23 @@ async function setBlocked(
 export async function undefine(view: PoolView, instanceID: string, options: CallOptions): Promise<void> {
   const { own, surplus } = requireOwn(await view.vms(), instanceID)
   if (own === undefined) return
+  requireNeverRan(surplus)
   const power = powerOf(own.vm)
   if (power === 'Running' || power === 'Paused') {
     throw new BerthError('HypervisorRefused', `VM '${own.vm.name_label}' runs: it is not destroyed before it is off.`)
   }
   requireIdle(own.vm)
   if (power === 'Suspended') await view.client.run('VM.hard_shutdown', [own.vm.ref], options)
+  await adoptMoved(view, instanceID, own.vm, options)
   for (const { ref } of [...surplus, own.vm]) await destroyMachine(view, ref, options)
+}
+
+/** What a lost call made is parked from its first moment on. Anything else a person has made of ours. */
+function requireNeverRan(surplus: readonly VM[]): void {
+  const open = surplus.find((vm) => vm.power_state !== 'Halted' || !isParked(vm))
+  if (open === undefined) return
+  const words = `VM '${open.name_label}' (${open.uuid}) is the same instance's as another one, and could have run: not touched. Destroy it there, or the other.`
+  throw new BerthError('ForeignObject', words)
 }
 
 async function destroyMachine(view: PoolView, vm: string, options: CallOptions): Promise<void> {

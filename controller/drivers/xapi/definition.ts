@@ -71,12 +71,24 @@ export function machineRecord(machine: MachineSpec, name: string, mode: BootMode
   }
 }
 
-/** With what keeps a machine from starting. */
+/** Between our reason and the one that somebody else had before. */
+const besides = '; also: '
+
+/** With what keeps a machine from starting, beside what others block. */
 export const blocked = (operations: StringMap): StringMap => ({
   ...operations,
-  ...Object.fromEntries(startOperations.map((operation) => [operation, parkedReason])),
+  ...Object.fromEntries(startOperations.map((operation) => [operation, parkedBeside(operations[operation])])),
 })
 
-/** Without it; what others block stays blocked. */
+function parkedBeside(reason: string | undefined): string {
+  if (reason === undefined) return parkedReason
+  return reason.startsWith(parkedReason) ? reason : `${parkedReason}${besides}${reason}`
+}
+
+/** Without it; what others block stays blocked, by their own words. */
 export const unblocked = (operations: StringMap): StringMap =>
-  Object.fromEntries(Object.entries(operations).filter(([, reason]) => reason !== parkedReason))
+  Object.fromEntries(
+    Object.entries(operations)
+      .filter(([, reason]) => reason !== parkedReason)
+      .map(([operation, reason]) => [operation, reason.replace(`${parkedReason}${besides}`, '')]),
+  )

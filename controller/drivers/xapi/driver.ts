@@ -2,6 +2,7 @@ import { BerthError, isBerthError } from '../../errors/index.ts'
 import type { CallOptions, Driver, Session, XAPITarget } from '../../hypervisor/port.ts'
 import { Client } from './client.ts'
 import { readPool } from './host.ts'
+import { EventPump } from './pump.ts'
 import { XAPISession } from './session.ts'
 import { type Connector, trustingConnector } from './trust.ts'
 
@@ -17,7 +18,10 @@ export const xapiDriver: Driver<XAPITarget> = {
     const connector = trustingConnector(trust, target.callTimeout)
     const client = await login(target, connector, options)
     try {
-      return new XAPISession(client, connector, await readPool(client, options))
+      const information = await readPool(client, options)
+      const pump = new EventPump(client)
+      await pump.begin(options)
+      return new XAPISession(client, connector, information, pump)
     } catch (error) {
       await client.close()
       throw error

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Tag } from '../../hypervisor/port.ts'
+import { blocked, unblocked } from './definition.ts'
 import { isParked, parkedReason, requireIdle, sight, startOperations, type VM } from './machines.ts'
 import { keys, tagMap } from './tag.ts'
 
@@ -63,7 +64,18 @@ test('parked is refused every way of starting, and by us', () => {
     const { [operation]: _, ...some } = parked
     expect(isParked(vm('a', { blocked_operations: some }))).toBe(false)
     expect(isParked(vm('a', { blocked_operations: { ...parked, [operation]: 'by another' } }))).toBe(false)
+    // It was let in before, and goes on.
+    const current_operations = { 'OpaqueRef:task': operation }
+    expect(isParked(vm('a', { blocked_operations: parked, current_operations }))).toBe(false)
   }
+})
+
+test('what others block has their own words again after parking, however often it was parked', () => {
+  const before = { start: 'under repair', pause: 'never' }
+  const after = blocked(blocked(before))
+  expect(isParked(vm('a', { blocked_operations: after }))).toBe(true)
+  expect(after.start).toContain('under repair')
+  expect(unblocked(after)).toEqual(before)
 })
 
 test('nothing is begun on a machine that the pool is at work on, but for what is allowed', () => {

@@ -28,8 +28,10 @@ export interface Sighting {
 export const startOperations = ['start', 'start_on', 'resume', 'resume_on'] as const
 export const parkedReason = 'berth.dev: parked'
 
-export const isParked = ({ blocked_operations }: VMRecord): boolean =>
-  startOperations.every((operation) => blocked_operations[operation] === parkedReason)
+/** Refused whatever may start it. What the pool let in before goes on though: until that has ended it is not parked. */
+export const isParked = ({ blocked_operations, current_operations }: VMRecord): boolean =>
+  startOperations.every((operation) => blocked_operations[operation]?.startsWith(parkedReason)) &&
+  !Object.values(current_operations).some((current) => startOperations.some((operation) => operation === current))
 
 const powerStates: Readonly<Record<VMRecord['power_state'], PowerState>> = {
   Halted: 'Stopped',

@@ -1,5 +1,5 @@
 /** The one reader of a pool's events, for as long as its session lasts: the session's pulse too. */
-import type { HypervisorEvent } from '../../hypervisor/port.ts'
+import type { CallOptions, HypervisorEvent } from '../../hypervisor/port.ts'
 import { EventQueue } from '../shared/event-queue.ts'
 import type { Client } from './client.ts'
 import { isXapiFailure, mapError } from './errors.ts'
@@ -20,15 +20,25 @@ export class EventPump {
   readonly #client: Client
   readonly #readers = new Set<EventQueue>()
   #known = new Map<Ref, Known>()
+  #token = ''
 
   constructor(client: Client) {
     this.#client = client
   }
 
+  /** Learns what is there: what happens from then on is told. Rejects when the pool gives this session no events. */
+  async begin(options: CallOptions): Promise<void> {
+    try {
+      await this.#list(options)
+    } catch (error) {
+      throw mapError(error, 'Read')
+    }
+  }
+
   /** Runs until the session ends, and ends it when the pool answers no more. Never rejects. */
   async run(): Promise<void> {
     try {
-      for (let token = ''; ; ) token = await this.#next(token)
+      for (;;) await this.#next()
     } catch (error) {
       await this.#client.close(mapError(error, 'Read'))
     }
@@ -51,19 +61,27 @@ export class EventPump {
     }
   }
 
-  async #next(token: string): Promise<string> {
-    let batch: EventBatch
+  async #next(): Promise<void> {
     try {
-      batch = await this.#client.eventsSince(classes, token)
+      this.#takeAll(await this.#client.eventsSince(classes, this.#token), false)
     } catch (error) {
       if (!isXapiFailure(error, 'EVENTS_LOST', 'EVENT_FROM_TOKEN_PARSE_FAILURE')) throw error
-      // From an empty token everything is told anew.
-      this.#known = new Map()
+      await this.#list()
+      // Not before: what happens between a reader's listing and ours would be told by neither.
       this.#tell({ type: 'Gap', reason: `the pool has lost events (${error.code})` })
-      return ''
     }
-    for (const event of batch.events) this.#take(event, token === '')
-    return batch.token
+  }
+
+  /** From an empty token everything is told anew. */
+  async #list(options: CallOptions = {}): Promise<void> {
+    const batch = await this.#client.eventsSince(classes, '', options)
+    this.#known = new Map()
+    this.#takeAll(batch, true)
+  }
+
+  #takeAll({ events, token }: EventBatch, isListing: boolean): void {
+    for (const event of events) this.#take(event, isListing)
+    this.#token = token
   }
 
   /** `isListing`: what there was before anything happened. */
@@ -74,13 +92,13 @@ export class EventPump {
       return
     }
     const before = this.#known.get(ref)
-    if (operation === 'del') {
+    const vm = snapshot as VMRecord
+    // What a person makes a template of is no machine any more.
+    if (operation === 'del' || vm.is_a_template || vm.is_a_snapshot || vm.is_control_domain) {
       this.#known.delete(ref)
       if (before) this.#tellOf(before, 'Removed')
       return
     }
-    const vm = snapshot as VMRecord
-    if (vm.is_a_template || vm.is_a_snapshot || vm.is_control_domain) return
     const after = knownOf(vm)
     this.#known.set(ref, after)
     if (!isListing && before?.state !== after.state) this.#tellOf(after, vm.power_state)

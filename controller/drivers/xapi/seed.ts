@@ -7,7 +7,7 @@ import type { PoolView, SR } from './pool.ts'
 import { keys } from './tag.ts'
 import type { Connector } from './trust.ts'
 import { upload } from './upload.ts'
-import { beginVolume, destroyVDI, findVDIs, finishVolume, isWhole } from './volumes.ts'
+import { beginVolume, destroyVDI, findVDIs, finishVolume, isPartial, isWhole } from './volumes.ts'
 
 /** Writes the seed unless it is there already to the byte: then its marker says so. A new one is another VDI. */
 export async function writeSeed(
@@ -21,7 +21,8 @@ export async function writeSeed(
 ): Promise<void> {
   const image = seedImage(files)
   const marker = formatMarker(createHash('sha256').update(image).digest('hex'), image.length)
-  const existing = await findVDIs(view, sr, volume)
+  // A copy that somebody made is theirs.
+  const existing = (await findVDIs(view, sr, volume)).filter((vdi) => isWhole(vdi) || isPartial(vdi))
   if (existing.some((vdi) => isWhole(vdi) && vdi.other_config[keys.content] === marker)) return
   for (const { ref, VBDs } of existing) {
     for (const vbd of VBDs) await destroyVBD(view, vbd, options)

@@ -25,7 +25,7 @@ import { placedImage, placeImage, removeImage } from './images.ts'
 import { interfaces, list, observe } from './observe.ts'
 import { PoolView } from './pool.ts'
 import { powerOff, shutdown, start } from './power.ts'
-import { EventPump } from './pump.ts'
+import type { EventPump } from './pump.ts'
 import type { Connector } from './trust.ts'
 
 /** A session with a pool, by its master. */
@@ -37,14 +37,15 @@ export class XAPISession implements Session {
   readonly #pump: EventPump
   #information: HostInformation
 
-  constructor(client: Client, connector: Connector, information: HostInformation) {
+  /** With a pump that has begun. */
+  constructor(client: Client, connector: Connector, information: HostInformation, pump: EventPump) {
     this.#client = client
     this.#connector = connector
     this.#view = new PoolView(client)
-    this.#pump = new EventPump(client)
+    this.#pump = pump
     this.#information = information
     this.closed = client.closed
-    void this.#pump.run()
+    void pump.run()
   }
 
   get information(): HostInformation {

@@ -98,6 +98,8 @@ async function begin(
 ): Promise<ClientRequest> {
   for (let target = url, redirects = 0; ; redirects++) {
     const put = open(connector, target, length, client.sessionID)
+    const silence = Object.assign(new Error('nothing of the upload was taken'), { name: 'TimeoutError' })
+    put.setTimeout(client.callTimeout, () => put.destroy(silence))
     put.flushHeaders()
     try {
       const [response]: IncomingMessage[] = await once(put, 'response', options)

@@ -38,6 +38,21 @@ export async function findVolume(view: PoolView, sr: SR, volume: string, machine
   return vdis.find((vdi) => isDiskOf(vdi, machine) && isWhole(vdi, machine)) ?? vdis.find((vdi) => isWhole(vdi))
 }
 
+/**
+ * Disks that are known by their machine alone, as they were moved or reverted, say themselves what they are: for when
+ * the machine is gone. A copy beside the disk that it was made of is somebody's, attached to look into it.
+ */
+export async function adoptMoved(view: PoolView, instanceID: string, machine: VM, options: CallOptions): Promise<void> {
+  const prefix = volumePrefix(instanceID)
+  const vdis = await view.vdis()
+  for (const vdi of vdis) {
+    const { [keys.volume]: volume, [keys.self]: self } = vdi.other_config
+    if (!volume?.startsWith(prefix) || !isWhole(vdi, machine) || vdis.some(({ uuid }) => uuid === self)) continue
+    const adopted = { ...vdi.other_config, [keys.self]: vdi.uuid }
+    await view.client.change('VDI.set_other_config', [vdi.ref, adopted], options)
+  }
+}
+
 export interface NewVolume {
   readonly volume: string
   /** Bytes. */
