@@ -27,9 +27,8 @@ const credentials: kube.Credentials = {
 }
 const transport = new kube.Transport({ credentials, clock, onRequest: (request) => metrics.request(request) })
 const client = new kube.APIClient(transport, kube.unguarded)
-const send = (message: FromController) => {
-  if (process.connected) process.send?.(message)
-}
+/** Who started this process may have ended, which ends this one as well. */
+const send = (message: FromController) => void process.send?.(message, () => {})
 const hosts = new FarHosts(send)
 const informers = informersOf(
   (resource, indices = {}) => new kube.ListWatchInformer({ transport, resource, clock, log, indices }),
