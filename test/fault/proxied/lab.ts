@@ -16,6 +16,9 @@ import { LibvirtProxy } from '../../support/libvirt-proxy.ts'
 const callTimeout = 2
 const hostJobWait = 1
 
+/** As in life: a machine under load is not what these tests are about. */
+const leaseTimes = ['--lease-duration=15s', '--renew-deadline=10s', '--retry-period=2s']
+
 /** A controller, and the proxies that it alone sees the world through. */
 export interface Proxied {
   readonly api: APIProxy
@@ -66,7 +69,7 @@ export class ProxiedLab {
     const directory = join(this.lab.directory, name)
     // A port for the debugger, by which a test can keep its event loop busy.
     const options = { name, kubeconfig, directory, nodeArguments: ['--inspect=127.0.0.1:0'] }
-    return this.lab.startControllerWith(options, `--host-job-wait=${hostJobWait}s`, ...args)
+    return this.lab.startControllerWith(options, `--host-job-wait=${hostJobWait}s`, ...leaseTimes, ...args)
   }
 
   /** kill -9, then a new process behind the same proxies. */
