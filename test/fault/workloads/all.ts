@@ -271,7 +271,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'two-hosts',
-    title: 'four machines on two hosts; all are stopped',
+    title: 'four machines on two hosts, each on a slot that it names; all are stopped',
     furnish: furnish({ kvm1: 2, kvm2: 2 }),
     furnished: furnished(4),
     steps: [
@@ -279,7 +279,11 @@ export const workloads: readonly Workload[] = [
         what: 'the beginning',
         until: always,
         act: (world) => {
-          for (const name of ['a', 'b', 'c', 'd']) create(name)(world)
+          // Any of them on any slot would do, and the order of a recovery decides: named, runs can be compared.
+          create('a', { placement: { slot: 'kvm1-small-0' } })(world)
+          create('b', { placement: { slot: 'kvm1-small-1' } })(world)
+          create('c', { placement: { slot: 'kvm2-small-0' } })(world)
+          create('d', { placement: { slot: 'kvm2-small-1' } })(world)
         },
       },
       ...['a', 'b', 'c', 'd'].map((name) => running(name)),
