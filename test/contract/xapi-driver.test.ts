@@ -260,6 +260,17 @@ describe('events', () => {
     expect(gaps).toBe(2)
   }, 15_000)
 
+  test('after a new login everything is looked at again: tokens of another master may be ahead of this one', async () => {
+    const session = await connect()
+    const { events, end } = await listening(session)
+    pool.control.endSessions()
+    // The reader waits with its new session until something happens.
+    await session.list()
+    pool.control.makeForeign('noise')
+    await eventually(async () => events.filter(({ type }) => type === 'Gap').length === 2)
+    await end()
+  }, 30_000)
+
   test('a machine that becomes a template is told as removed', async () => {
     const session = await connect()
     const id = await defined(session)
@@ -327,6 +338,8 @@ describe('effects that are not known', () => {
     const client = await Client.open({ member, username, password, connector, callTimeout: 1_000 }, {})
     const created = Array.from({ length: 24 }, () => client.change<string>('task.create', ['waited for', ''], {}))
     const pending = await Promise.all(created)
+    // One that is gone is not waited for again and again.
+    await expect(client.follow('OpaqueRef:gone', {}, 500)).rejects.toMatchObject({ code: 'ConnectionLost' })
     pool.control.fault('event.from', { kind: 'hang', when: 'before' }, Number.POSITIVE_INFINITY)
     const waits = pending.map((task) => client.follow(task, {}).catch(() => 'a wait that ended first'))
     const read = client.read('pool.get_all').then(

@@ -39,6 +39,7 @@ export class Client {
   readonly #waits = new Set<(reason: Error) => void>()
   readonly #closed = Promise.withResolvers<Error | undefined>()
   #isClosed = false
+  #logins = 1
   /** Settles with the reason when the session is over; never rejects. */
   readonly closed: Promise<Error | undefined> = this.#closed.promise
 
@@ -81,6 +82,11 @@ export class Client {
   /** Milliseconds. */
   get callTimeout(): number {
     return this.#callTimeout
+  }
+
+  /** How often it has logged in: each time it may be another master, or a pool whose memory of events is another. */
+  get logins(): number {
+    return this.#logins
   }
 
   get poolID(): string {
@@ -132,11 +138,12 @@ export class Client {
       const wait = Math.min(left / 1000, longestWait)
       // As a mutation: what the task does is unknown while it cannot be asked.
       const batch = await this.#call<EventBatch>('Mutation', 'event.from', [[`task/${task}`], token, wait], options)
-      token = batch.token
       const last = batch.events.findLast((event) => event.ref === task)
-      if (last === undefined) continue
-      if (last.operation === 'del')
+      // At first everything that is there is told.
+      if (last === undefined ? token === '' : last.operation === 'del')
         throw new BerthError('ConnectionLost', 'The pool forgot the task that was followed.')
+      token = batch.token
+      if (last === undefined) continue
       const ended = last.snapshot as TaskRecord
       if (ended.status === 'pending' || ended.status === 'cancelling') continue
       await this.forget(task)
@@ -189,6 +196,7 @@ export class Client {
   #keepToThisPool(): void {
     const known = this.poolID
     this.#xapi.on('sessionId', () => {
+      this.#logins++
       if (this.poolID === known) return
       const reason = new BerthError(
         'DifferentHost',

@@ -21,6 +21,8 @@ export class EventPump {
   readonly #readers = new Set<EventQueue>()
   #known = new Map<Ref, Known>()
   #token = ''
+  /** Logins when everything was read last. */
+  #logins = 0
 
   constructor(client: Client) {
     this.#client = client
@@ -64,6 +66,10 @@ export class EventPump {
   async #next(): Promise<void> {
     try {
       this.#takeAll(await this.#client.eventsSince(classes, this.#token), false)
+      if (this.#logins === this.#client.logins) return
+      // A new master, or a pool that was restarted, need not have counted as far as the token says.
+      await this.#list()
+      this.#tell({ type: 'Gap', reason: 'the session began anew' })
     } catch (error) {
       if (!isXapiFailure(error, 'EVENTS_LOST', 'EVENT_FROM_TOKEN_PARSE_FAILURE')) throw error
       await this.#list()
@@ -74,7 +80,9 @@ export class EventPump {
 
   /** From an empty token everything is told anew. */
   async #list(options: CallOptions = {}): Promise<void> {
+    const { logins } = this.#client
     const batch = await this.#client.eventsSince(classes, '', options)
+    this.#logins = logins
     this.#known = new Map()
     this.#takeAll(batch, true)
   }
