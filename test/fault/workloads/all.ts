@@ -306,7 +306,8 @@ export const workloads: readonly Workload[] = [
       begin('web'),
       running('web', (world) => {
         setPower('web', 'Stopped')(world)
-        world.clock.after(2_000, () => {
+        // Before a process that died could be back: it would rightly stop what is to be stopped.
+        world.clock.after(500, () => {
           setPower('web', 'Running')(world)
           revoked.add(world)
         })
