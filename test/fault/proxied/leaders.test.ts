@@ -11,9 +11,9 @@ import { changesObjects } from '../../support/api-proxy.ts'
 import type { HeldMessage, LibvirtProxy } from '../../support/libvirt-proxy.ts'
 import { type Proxied, ProxiedLab } from './lab.ts'
 
-/** Seconds. */
-const leaseDuration = 3
-const times = [`--lease-duration=${leaseDuration}s`, '--renew-deadline=2s', '--retry-period=400ms']
+/** Seconds. Half of it, and what may have passed since the last renewal, is well before the leader gives up. */
+const leaseDuration = 4
+const times = [`--lease-duration=${leaseDuration}s`, '--renew-deadline=3400ms', '--retry-period=400ms']
 
 let lab: ProxiedLab
 let leader: Proxied
