@@ -118,6 +118,8 @@ test('the lease alone is cut off: it stops before the other one begins', async (
     if (changesObjects(request)) before ??= changesOf(leader)
     return undefined
   }
+  // Or it would have finished the machine before it loses the lease, and left nothing to do.
+  host(leader).fallSilent()
   leader.api.fault = ({ path }) => (path.includes('/leases') ? { do: 'hang' } : undefined)
   await until('the other one leads', () => before !== undefined, patience)
   answer.release()
