@@ -2,15 +2,13 @@
  * The driver contract on libvirt's own mock driver. It shares nothing with QEMU but libvirt's interface, and keeps all
  * in the daemon's memory. Needs root.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { formatDomain } from '../../controller/drivers/libvirt/domain-xml.ts'
 import { libvirtDriver } from '../../controller/drivers/libvirt/index.ts'
 import { type DriverWorld, describeDriverContract, type Lacks } from '../../controller/hypervisor/contract.ts'
 import { startHypervisor } from '../../hack/hypervisor/index.ts'
 import { run } from '../../hack/hypervisor/process.ts'
 import { freezeDaemon } from './support/freeze.ts'
+import { VirshWorld } from './support/virsh-world.ts'
 
 const MiB = 2 ** 20
 
@@ -25,23 +23,14 @@ const lacks: Lacks = {
 async function setup(): Promise<DriverWorld> {
   const hypervisor = await startHypervisor({ name: 'contract-test' })
   const uri = hypervisor.uri.replace('qemu+unix:///system', 'test+unix:///default')
-  const scratch = mkdtempSync(join(tmpdir(), 'berth-contract-'))
-  const virsh = async (...args: readonly string[]): Promise<string> => {
-    const { code, stdout, stderr } = await run('virsh', ['-q', '-c', uri, ...args])
-    if (code !== 0) throw new Error(`virsh ${args[0]}: ${stderr}`)
-    return stdout
-  }
-  const define = async (id: string, xml: string) => {
-    const path = join(scratch, `${id}.xml`)
-    writeFileSync(path, xml)
-    await virsh('define', path)
-  }
+  const world = new VirshWorld((args) => run('virsh', ['-q', '-c', uri, ...args]))
   const excluded = () => {
     throw new Error('excluded by what the host lacks')
   }
   // The daemon forgets everything with the last connection to this driver.
   const keeper = await libvirtDriver.connect({ uri, callTimeout: 30_000 })
   return {
+    ...world.members,
     driver: libvirtDriver,
     target: { uri, callTimeout: 30_000 },
     nowhere: { uri: uri.replace(hypervisor.socketPath, `${hypervisor.directory}/nothing-here`), callTimeout: 5_000 },
@@ -56,16 +45,8 @@ async function setup(): Promise<DriverWorld> {
     async makeForeign(hostName, id) {
       const memory = "<memory unit='MiB'>32</memory>"
       const os = "<os><type arch='i686'>hvm</type></os>"
-      await define(id, `<domain type='test'><name>${hostName}</name><uuid>${id}</uuid>${memory}${os}</domain>`)
+      await world.define(id, `<domain type='test'><name>${hostName}</name><uuid>${id}</uuid>${memory}${os}</domain>`)
       return id
-    },
-    describeMachine: async (id) =>
-      `${await virsh('dumpxml', '--inactive', id)}${await virsh('domstate', '--reason', id)}`,
-    removeForeign: async (id) => {
-      await virsh('undefine', id)
-    },
-    makeTransient: async (id) => {
-      await virsh('undefine', id)
     },
     async defineMachine({ tag, hostName, cpus, memory, architecture, seed, interfaces }) {
       const id = tag.instanceID
@@ -83,10 +64,7 @@ async function setup(): Promise<DriverWorld> {
         seed: { ...seed, path: `/default-pool/${seed.volume}` },
         interfaces,
       })
-      await define(id, xml.replace('<domain type="qemu">', '<domain type="test">').replace(' machine="pc"', ''))
-    },
-    makeVolume: async (pool, volume) => {
-      await virsh('vol-create-as', pool, volume, '1M')
+      await world.define(id, xml.replace('<domain type="qemu">', '<domain type="test">').replace(' machine="pc"', ''))
     },
     freeze: () => freezeDaemon(hypervisor),
     snapshotDisks: excluded,
@@ -97,7 +75,7 @@ async function setup(): Promise<DriverWorld> {
     restart: excluded,
     async tearDown() {
       await keeper.close()
-      rmSync(scratch, { recursive: true })
+      world.tearDown()
       await hypervisor.stop()
     },
   }

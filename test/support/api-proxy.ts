@@ -5,12 +5,11 @@ import { Agent, request as httpsRequest } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { loadCredentials } from '../../controller/kube/index.ts'
+import { linesOf } from '../../controller/kube/lines.ts'
 import { systemClock } from '../../controller/runtime/index.ts'
 import { runDirectory } from '../../hack/setup/directories.mjs'
 
 export interface SeenRequest {
-  /** In the order of arrival, from 1. */
-  readonly number: number
   readonly method: string
   /** With the query. */
   readonly path: string
@@ -92,7 +91,6 @@ export class APIProxy {
     const body = Buffer.concat(chunks)
     const path = incoming.url ?? '/'
     const seen: SeenRequest = {
-      number: this.requests.length + 1,
       method: incoming.method ?? 'GET',
       path,
       watch: /[?&]watch=(true|1)/.test(path),
@@ -188,14 +186,4 @@ function answer(outgoing: ServerResponse, { status, headers }: Extract<Fault, { 
       code: status,
     }),
   )
-}
-
-async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  let rest = ''
-  const decoder = new TextDecoder()
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
-  }
 }

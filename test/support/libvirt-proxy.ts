@@ -6,8 +6,8 @@ import {
   type Header,
   headerSize,
   lengthSize,
-  MessageStatus,
   MessageType,
+  Program,
 } from '../../node-libvirt/protocol/message.ts'
 import { procedures } from '../../node-libvirt/protocol/procedures.ts'
 import { Decoder } from '../../node-libvirt/protocol/xdr.ts'
@@ -20,12 +20,9 @@ export interface SeenMessage {
   readonly procedure: string
   /** Of a stream, what was sent in this direction before this message, in bytes. */
   readonly streamed: number
-  readonly failed: boolean
-  /** Payload as it is on the wire. */
-  readonly payload: Buffer
 }
 
-export type Treatment = 'pass' | 'hold' | 'drop' | 'cut'
+export type Treatment = 'pass' | 'hold' | 'cut'
 
 /** A message that was held back: it goes on its way when released, though its sender may be gone. */
 export interface HeldMessage {
@@ -34,7 +31,6 @@ export interface HeldMessage {
 }
 
 const nameOf = new Map<number, string>(Object.entries(procedures).map(([name, { number }]) => [number, name]))
-const remoteProgram = 0x20008086
 
 /** The procedures that change something on a host, of those that Berth calls. */
 const changing =
@@ -55,15 +51,15 @@ export class LibvirtProxy {
   #server: Server | undefined
   #silent = false
 
-  private constructor(path: string, target: string, scheme: string) {
+  private constructor(path: string, target: string) {
     this.#path = path
     this.#target = target
-    this.uri = `${scheme}+unix:///system?socket=${path}`
+    this.uri = `qemu+unix:///system?socket=${path}`
   }
 
   /** `path` is where the proxy listens. */
   static async start({ socketPath }: { readonly socketPath: string }, path: string): Promise<LibvirtProxy> {
-    const proxy = new LibvirtProxy(path, socketPath, 'qemu')
+    const proxy = new LibvirtProxy(path, socketPath)
     await proxy.accept()
     return proxy
   }
@@ -160,14 +156,11 @@ class Pair {
 
   #message(from: SeenMessage['from'], frame: Buffer, sink: Socket): void {
     const header = decodeHeader(new Decoder(frame))
-    const payload = frame.subarray(headerSize)
     const message: SeenMessage = {
       from,
       type: typeOf(header),
-      procedure: header.program === remoteProgram ? (nameOf.get(header.procedure) ?? `${header.procedure}`) : 'other',
-      streamed: this.#count(from, header, payload.length),
-      failed: header.status === MessageStatus.ERROR,
-      payload,
+      procedure: header.program === Program.REMOTE ? (nameOf.get(header.procedure) ?? `${header.procedure}`) : 'other',
+      streamed: this.#count(from, header, frame.length - headerSize),
     }
     const bytes = Buffer.alloc(lengthSize + frame.length)
     bytes.writeUInt32BE(bytes.length, 0)

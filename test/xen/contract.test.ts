@@ -1,21 +1,15 @@
 /** The driver contract on a real Xen host: libvirt's libxl driver over TLS. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { libvirtDriver } from '../../controller/drivers/libvirt/index.ts'
 import { type DriverWorld, describeDriverContract, type MarkerDamage } from '../../controller/hypervisor/contract.ts'
 import { volumeNames } from '../../controller/hypervisor/port.ts'
-import { runOrFail } from '../../hack/hypervisor/process.ts'
+import { VirshWorld } from '../contract/support/virsh-world.ts'
 import { sharedXen } from './shared-xen.ts'
 
 const xen = sharedXen()
 const MiB = 2 ** 20
 
-async function virsh(...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await xen.virsh(args)
-  if (code !== 0) throw new Error(`virsh ${args[0]}: ${stderr}`)
-  return stdout
-}
+const world = new VirshWorld(xen.virsh)
 
 async function inHost(command: string): Promise<string> {
   const { code, stdout, stderr } = await xen.run(`set -e; ${command}`)
@@ -39,21 +33,13 @@ async function setup(): Promise<DriverWorld> {
     clientKey: pem(pki.clientKey),
   }
   await inHost('mkdir --parents /srv/small; mount -t tmpfs -o size=12m small /srv/small')
-  await virsh('pool-create-as', 'small', 'dir', '--target', '/srv/small')
-  const scratch = mkdtempSync(join(tmpdir(), 'berth-contract-'))
-  const virtualSize = 64 * MiB
-  const image = join(scratch, 'image.qcow2')
-  await runOrFail('qemu-img', ['create', '-q', '-f', 'qcow2', image, String(virtualSize)])
+  await world.virsh('pool-create-as', 'small', 'dir', '--target', '/srv/small')
   const pathOf = (pool: string, volume: string) => {
     if (pool !== poolName) throw new Error(`pool '${pool}' cannot be reached from here`)
     return `${poolPath}/${volume}`
   }
-  const define = async (id: string, xml: string) => {
-    const path = join(scratch, `${id}.xml`)
-    writeFileSync(path, xml)
-    await virsh('define', path)
-  }
   return {
+    ...world.members,
     driver: libvirtDriver,
     // libxl works on one call at a time for each guest, and software emulates the host.
     target: { uri: tlsUri, credentials, callTimeout: 600_000 },
@@ -65,27 +51,21 @@ async function setup(): Promise<DriverWorld> {
     newDirectory: '/srv/new-pool',
     attachment: { libvirtNetwork: networkName },
     missingAttachment: { libvirtNetwork: 'contract-no-such-network' },
-    qcow2: { content: readFileSync(image), virtualSize },
+    qcow2: await world.qcow2(64 * MiB),
     async makeForeign(hostName, id) {
       const os = "<os><type arch='x86_64' machine='xenpv'>xen</type></os>"
       const memory = "<memory unit='MiB'>32</memory>"
-      await define(id, `<domain type='xen'><name>${hostName}</name><uuid>${id}</uuid>${memory}${os}</domain>`)
+      await world.define(id, `<domain type='xen'><name>${hostName}</name><uuid>${id}</uuid>${memory}${os}</domain>`)
       return id
-    },
-    describeMachine: async (id) =>
-      `${await virsh('dumpxml', '--inactive', id)}${await virsh('domstate', '--reason', id)}`,
-    removeForeign: async (id) => {
-      await virsh('undefine', id)
-    },
-    makeTransient: async (id) => {
-      await virsh('undefine', id)
     },
     // libxl takes none; by hand, the disks become copies over what they were.
     async snapshotDisks(id) {
-      const moved = (await virsh('dumpxml', '--inactive', id)).replaceAll(/file='([^']*-root)'/g, "file='$1.backup'")
-      await define(id, moved)
+      const moved = (await world.virsh('dumpxml', '--inactive', id)).replaceAll(
+        /file='([^']*-root)'/g,
+        "file='$1.backup'",
+      )
+      await world.define(id, moved)
     },
-    diskSources: (description) => description.match(/<source file=[^>]*>/g) ?? [],
     readVolume: async (pool, volume) => Buffer.from(await inHost(`base64 ${pathOf(pool, volume)}`), 'base64'),
     damageMarker: async (pool, digest, damage) => {
       await inHost(damages[damage](pathOf(pool, volumeNames.imageMarker(digest)), digest))
@@ -93,9 +73,6 @@ async function setup(): Promise<DriverWorld> {
     truncateImage: async (pool, digest) => {
       const path = pathOf(pool, volumeNames.image(digest))
       await inHost(`truncate --size=$(($(stat --format=%s ${path}) / 2)) ${path}`)
-    },
-    makeVolume: async (pool, volume) => {
-      await virsh('vol-create-as', pool, volume, '1M')
     },
     restart: () => xen.restartDaemon(),
     async freeze() {
@@ -106,8 +83,8 @@ async function setup(): Promise<DriverWorld> {
       }
     },
     async tearDown() {
-      rmSync(scratch, { recursive: true })
-      await virsh('pool-destroy', 'small')
+      world.tearDown()
+      await world.virsh('pool-destroy', 'small')
       await inHost('umount /srv/small')
     },
   }

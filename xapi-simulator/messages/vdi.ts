@@ -31,27 +31,21 @@ export function dropVdi(pool: Pool, vdi: string): void {
   pool.account(SR)
 }
 
+const chosen = [
+  ...(['name_label', 'name_description', 'SR', 'virtual_size', 'type', 'sharable', 'read_only'] as const),
+  ...(['other_config', 'xenstore_data', 'sm_config', 'tags'] as const),
+] as const
+
+/** The fields of a disk that whoever makes it chooses; all others are the pool's. */
+const chosenByCaller = (vdi: Pick<RecordOf<'VDI'>, (typeof chosen)[number]>) =>
+  Object.fromEntries(chosen.map((field) => [field, vdi[field]])) as typeof vdi
+
 /** A disk beside another with the same bytes, made within its SR. */
 export function duplicateVdi(pool: Pool, vdi: string, changes: Partial<RecordOf<'VDI'>> = {}): string {
   const source = pool.database.get('VDI', vdi)
-  const { name_label, name_description, SR, virtual_size, type, sharable, read_only } = source
-  const { other_config, xenstore_data, sm_config, tags } = source
-  const made = makeVdi(pool, {
-    name_label,
-    name_description,
-    SR,
-    virtual_size,
-    type,
-    sharable,
-    read_only,
-    other_config,
-    xenstore_data,
-    sm_config,
-    tags,
-    ...changes,
-  })
+  const made = makeVdi(pool, { ...chosenByCaller(source), ...changes })
   pool.disk(made).overlay(pool.disk(vdi))
-  pool.account(changes.SR ?? SR)
+  pool.account(changes.SR ?? source.SR)
   return made
 }
 
@@ -99,21 +93,7 @@ function label(field: 'name_label' | 'name_description') {
 export const vdiMessages: Handlers<'VDI'> = {
   async create(call, { args }) {
     await call.work()
-    const { name_label, name_description, SR, virtual_size, type, sharable, read_only } = args
-    const { other_config, xenstore_data, sm_config, tags } = args
-    return makeVdi(call.pool, {
-      name_label,
-      name_description,
-      SR,
-      virtual_size,
-      type,
-      sharable,
-      read_only,
-      other_config,
-      xenstore_data,
-      sm_config,
-      tags,
-    })
+    return makeVdi(call.pool, chosenByCaller(args))
   },
   destroy(call, { self }) {
     return operateOnVdi(call, self, 'destroy', () => {

@@ -4,10 +4,10 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import type { VirtualMachine } from '../../../controller/api/index.ts'
+import { Random } from '../../../controller/drivers/fake/random.ts'
 import { until } from '../../../hack/lab/wait.ts'
 import { namespace, patience } from '../../e2e/lab.ts'
 import { changesObjects, type Fault, type SeenRequest } from '../../support/api-proxy.ts'
-import { seededRandom } from '../../support/seeded-random.ts'
 import { type Proxied, ProxiedLab } from './lab.ts'
 
 let lab: ProxiedLab
@@ -43,10 +43,10 @@ async function life(name: string): Promise<string[]> {
 
 /** Such a share of the requests that are meant, by chance that is the same in every run. */
 function some(share: number, meant: (request: SeenRequest) => boolean, fault: Fault) {
-  const random = seededRandom(20260101)
+  const random = new Random(20260101)
   let faults = 0
   controller.api.fault = (request) => {
-    if (!meant(request) || random() >= share) return undefined
+    if (!meant(request) || random.next() >= share) return undefined
     faults++
     return fault
   }
@@ -68,7 +68,7 @@ describe.each<[string, number, (request: SeenRequest) => boolean, Fault]>([
 ])('%s', (what, share, meant, fault) => {
   test('one life, by the same changes of the host as without faults', async () => {
     const faults = some(share, meant, fault)
-    if (meant({ watch: true, method: 'GET', path: '', number: 0, body: '' })) {
+    if (meant({ watch: true, method: 'GET', path: '', body: '' })) {
       // Watches that are open are not asked for again: let them be.
       await endWatches()
     }
@@ -126,12 +126,12 @@ describe('watches that lie', () => {
   })
 
   test('410 in the middle of a watch: everything is listed again, nothing is done again', async () => {
-    const random = seededRandom(410)
+    const random = new Random(410)
     let broken = 0
     const expired =
       '{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}}'
     controller.api.watchLine = (request, line) => {
-      if (!ofMachines(request) || random() > 0.3) return [line]
+      if (!ofMachines(request) || random.next() > 0.3) return [line]
       broken++
       return [expired]
     }

@@ -29,7 +29,7 @@ const isReply =
     from === 'server' && type === 'reply' && message.procedure === procedure
 
 /** Holds back the first such message; answers it once it is there. */
-async function holdFirst(meant: (message: SeenMessage) => boolean) {
+function holdFirst(meant: (message: SeenMessage) => boolean) {
   const before = proxy().held.length
   let caught = false
   proxy().treat = (message) => {
@@ -106,7 +106,7 @@ test.each(['storage_vol_create_xml', 'domain_define_xml_flags', 'domain_create_w
     await lab.expectOne('warm')
     await lab.remove('warm')
     const since = proxy().changes.length
-    const held = await holdFirst(isReply(procedure))
+    const held = holdFirst(isReply(procedure))
     await lab.machine(name)
     const answer = await held()
     await lab.expectOne(name)
@@ -118,7 +118,7 @@ test.each(['storage_vol_create_xml', 'domain_define_xml_flags', 'domain_create_w
 
 describe('a call that arrives when nobody waits for it any more', () => {
   test('a start, after the machine was stopped and its slot given to another: the host refuses it', async () => {
-    const held = await holdFirst(isCall('domain_create_with_flags'))
+    const held = holdFirst(isCall('domain_create_with_flags'))
     await lab.machine('stopped')
     const start = await held()
     await lab.patch('stopped', { powerState: 'Stopped' })
@@ -138,7 +138,7 @@ describe('a call that arrives when nobody waits for it any more', () => {
   })
 
   test('a start, after the machine was deleted: there is nothing to start', async () => {
-    const held = await holdFirst(isCall('domain_create_with_flags'))
+    const held = holdFirst(isCall('domain_create_with_flags'))
     await lab.machine('deleted')
     const start = await held()
     await lab.remove('deleted')
@@ -151,7 +151,7 @@ describe('a call that arrives when nobody waits for it any more', () => {
   })
 
   test('a definition, after the slot was given back: it is closed again, and never runs beside the next', async () => {
-    const held = await holdFirst(isCall('domain_define_xml_flags'))
+    const held = holdFirst(isCall('domain_define_xml_flags'))
     await lab.machine('defined')
     const define = await held()
     await lab.patch('defined', { powerState: 'Stopped' })
@@ -178,7 +178,7 @@ describe('a call that arrives when nobody waits for it any more', () => {
   test('an undefine, after a new machine was made under the same name: the new one is another to the host', async () => {
     await lab.machine('renewed')
     const old = await lab.expectOne('renewed')
-    const held = await holdFirst(isCall('domain_undefine_flags'))
+    const held = holdFirst(isCall('domain_undefine_flags'))
     await lab.lab.kubectl('delete', 'bvm', 'renewed', '-n', namespace, '--wait=false')
     const undefine = await held()
     await lab.expectNone('renewed')

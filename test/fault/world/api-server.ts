@@ -13,10 +13,11 @@ import {
   type ReadObject,
   type Resource,
 } from '../../../controller/kube/index.ts'
+import { StatusError } from '../../../controller/kube/status.ts'
 import type { Clock } from '../../../controller/runtime/index.ts'
 import { checkSlot, isCustom, withDefaults } from './kinds.ts'
 import { Pushed } from './pushed.ts'
-import { conflict, notFound, StatusError } from './status-error.ts'
+import { conflict, notFound } from './refusals.ts'
 
 export type AnyObject = KubeObject & { readonly spec?: unknown; readonly status?: unknown }
 export type Stored = ReadObject<AnyObject>

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import type { SlotStatus } from '../../../controller/api/index.ts'
-import { StatusError } from './status-error.ts'
+import { StatusError } from '../../../controller/kube/status.ts'
 
 interface Schema {
   readonly default?: unknown

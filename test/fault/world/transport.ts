@@ -1,12 +1,12 @@
 /** The way from the controller's real client and informers to the API server in memory, in place of HTTP. */
 import { type SlotStatus, slots } from '../../../controller/api/index.ts'
 import { type Credentials, Transport } from '../../../controller/kube/index.ts'
-import { errorFromAnswer } from '../../../controller/kube/status.ts'
+import { errorFromAnswer, StatusError } from '../../../controller/kube/status.ts'
 import type { HTTPRequest, HTTPStream } from '../../../controller/kube/transport.ts'
 import type { AnyObject, APIServer } from './api-server.ts'
 import type { Effects } from './effects.ts'
 import { type Life, never } from './life.ts'
-import { notFound, StatusError } from './status-error.ts'
+import { notFound } from './refusals.ts'
 
 export class WorldTransport extends Transport {
   readonly #api: APIServer
@@ -114,8 +114,8 @@ export class WorldTransport extends Transport {
       return work()
     } catch (error) {
       if (!(error instanceof StatusError)) throw error
-      const { code, reason, message } = error
-      throw errorFromAnswer(code, JSON.stringify({ kind: 'Status', code, reason, message }))
+      const { status, reason, message } = error
+      throw errorFromAnswer(status, JSON.stringify({ kind: 'Status', code: status, reason, message }))
     }
   }
 }

@@ -1,0 +1,57 @@
+/** What somebody does on a host of libvirt behind Berth's back, by virsh: the same for each of its drivers. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { DriverWorld } from '../../../controller/hypervisor/contract.ts'
+import { type ProcessResult, runOrFail } from '../../../hack/hypervisor/process.ts'
+
+type ByVirsh = Pick<DriverWorld, 'describeMachine' | 'removeForeign' | 'makeTransient' | 'diskSources' | 'makeVolume'>
+
+export class VirshWorld {
+  readonly #call: (args: readonly string[]) => Promise<ProcessResult>
+  readonly #scratch = mkdtempSync(join(tmpdir(), 'berth-contract-'))
+
+  /** `call` runs virsh against the host. */
+  constructor(call: (args: readonly string[]) => Promise<ProcessResult>) {
+    this.#call = call
+  }
+
+  /** What it printed. @throws Error when it failed */
+  async virsh(...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.#call(args)
+    if (code !== 0) throw new Error(`virsh ${args[0]}: ${stderr}`)
+    return stdout
+  }
+
+  async define(id: string, xml: string): Promise<void> {
+    const path = join(this.#scratch, `${id}.xml`)
+    writeFileSync(path, xml)
+    await this.virsh('define', path)
+  }
+
+  /** An empty image, as the host's drivers place it. */
+  async qcow2(virtualSize: number): Promise<DriverWorld['qcow2']> {
+    const path = join(this.#scratch, 'image.qcow2')
+    await runOrFail('qemu-img', ['create', '-q', '-f', 'qcow2', path, String(virtualSize)])
+    return { content: readFileSync(path), virtualSize }
+  }
+
+  readonly members: ByVirsh = {
+    describeMachine: async (id) =>
+      `${await this.virsh('dumpxml', '--inactive', id)}${await this.virsh('domstate', '--reason', id)}`,
+    removeForeign: async (id) => {
+      await this.virsh('undefine', id)
+    },
+    makeTransient: async (id) => {
+      await this.virsh('undefine', id)
+    },
+    diskSources: (description) => description.match(/<source file=[^>]*>/g) ?? [],
+    makeVolume: async (pool, volume) => {
+      await this.virsh('vol-create-as', pool, volume, '1M')
+    },
+  }
+
+  tearDown(): void {
+    rmSync(this.#scratch, { recursive: true })
+  }
+}
