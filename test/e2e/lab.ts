@@ -120,6 +120,11 @@ export class Lab {
     return folder
   }
 
+  /** One of docs/samples, as it is. */
+  applySample(name: string): Promise<string> {
+    return this.kubectl('apply', '--namespace', namespace, '--filename', join(root, 'docs', 'samples', `${name}.yaml`))
+  }
+
   image(name: string, path = '/reference.qcow2'): Record<string, unknown> {
     return manifests.clusterImage(name, `${this.images.url}${path}`, this.reference)
   }

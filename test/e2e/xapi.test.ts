@@ -7,19 +7,21 @@ import * as manifests from '../../hack/lab/manifests.ts'
 import { until } from '../../hack/lab/wait.ts'
 import type { RunningPool } from '../../xapi-simulator/index.ts'
 import { password, startPools, username, type XAPIPools } from '../support/xapi-pools.ts'
-import { Lab, patience } from './lab.ts'
+import { Lab, namespace, patience } from './lab.ts'
 
 const GiB = 2 ** 30
+/** As pools call it when they are installed, and as docs/samples does. */
+const networkName = 'Pool-wide network associated with eth0'
 let lab: Lab
 let pools: XAPIPools
 
 beforeAll(async () => {
   const srs = [{ name: 'Shared storage', type: 'nfs', shared: true, size: 64 * GiB }]
-  const networks = [{ name: 'Pool-wide network' }]
+  const networks = [{ name: networkName }]
   ;[lab, pools] = await Promise.all([
     Lab.start(0),
     startPools([
-      { name: 'by-secret', members: 2, srs, networks },
+      { name: 'xcp', members: 2, srs, networks },
       { name: 'by-file', srs, networks },
     ]),
   ])
@@ -34,7 +36,7 @@ afterAll(async () => {
 const keys = () => ({ username, password, 'ca.crt': pools.certificateAuthority })
 
 function credentialsFor(name: string): { readonly manifests: readonly object[]; readonly credentials: object } {
-  if (name === 'by-secret') {
+  if (name === 'xcp') {
     const metadata = { name, namespace: 'berth-system' }
     const secret = { apiVersion: 'v1', kind: 'Secret', metadata, stringData: keys() }
     return { manifests: [secret], credentials: { secretRef: { name } } }
@@ -56,6 +58,9 @@ function declare({ name, urls }: RunningPool): object[] {
   ]
 }
 
+const setPower = (powerState: string) =>
+  lab.kubectl('patch', 'bvm', 'web', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec: { powerState } }))
+
 const vmsOf = ({ control }: RunningPool, name: string) =>
   control.database.all('VM').filter(([, { other_config }]) => other_config['berth.dev/name'] === name)
 const disksOf = ({ control }: RunningPool) =>
@@ -66,7 +71,7 @@ test('two pools, a machine on each; stopped, started and deleted; nothing is lef
     apiVersion: 'berth.dev/v1alpha1',
     kind: 'Network',
     metadata: { name: 'lan' },
-    spec: { attachments: [{ hypervisor: '*', xapiNetwork: 'Pool-wide network' }] },
+    spec: { attachments: [{ hypervisor: '*', xapiNetwork: networkName }] },
   }
   const declared = [...pools.pools.flatMap(declare), network]
   const everything = [manifests.size('tiny', 1, '128Mi'), ...declared, lab.image('reference')]
@@ -79,7 +84,7 @@ test('two pools, a machine on each; stopped, started and deleted; nothing is lef
     })
     await lab.condition<StoragePool>('storagepools', name, 'Ready', 'True')
   }
-  expect((await lab.get<Hypervisor>('hypervisors', 'by-secret'))?.status?.hosts).toHaveLength(2)
+  expect((await lab.get<Hypervisor>('hypervisors', 'xcp'))?.status?.hosts).toHaveLength(2)
   await lab.condition<Network>('networks', 'lan', 'Ready', 'True')
 
   await Promise.all(['web', 'db'].map((name) => lab.apply(lab.machine(name))))
@@ -92,27 +97,13 @@ test('two pools, a machine on each; stopped, started and deleted; nothing is lef
     expect(vm?.other_config).toMatchObject({ 'berth.dev/instanceID': uid, 'berth.dev/namespace': 'e2e' })
   }
 
-  await lab.kubectl(
-    'patch',
-    'virtualmachines.berth.dev',
-    'web',
-    '--namespace=e2e',
-    '--type=merge',
-    '--patch={"spec":{"powerState":"Stopped"}}',
-  )
+  await setPower('Stopped')
   await lab.condition('virtualmachines', 'web', 'Ready', 'True', 'Stopped')
   const [pool] = pools.pools.filter((one) => vmsOf(one, 'web').length === 1)
   if (!pool) throw new Error('the stopped machine is on no pool')
   // Off, and refused by the pool itself when somebody starts it.
   expect(Object.keys(vmsOf(pool, 'web')[0]?.[1].blocked_operations ?? {})).toContain('start')
-  await lab.kubectl(
-    'patch',
-    'virtualmachines.berth.dev',
-    'web',
-    '--namespace=e2e',
-    '--type=merge',
-    '--patch={"spec":{"powerState":"Running"}}',
-  )
+  await setPower('Running')
   await lab.running('web')
 
   await lab.kubectl('delete', 'virtualmachines.berth.dev', 'web', 'db', '--namespace=e2e', '--timeout=120s')
@@ -122,4 +113,15 @@ test('two pools, a machine on each; stopped, started and deleted; nothing is lef
     patience,
   )
   for (const one of pools.pools) expect(disksOf(one)).toEqual([])
+}, 300_000)
+
+test('the sample machine runs here unchanged, as it does on QEMU and on Xen', async () => {
+  for (const sample of ['size', 'network']) await lab.applySample(sample)
+  const slots = [{ name: 'small', count: 1, size: 'small' }]
+  await lab.kubectl('patch', 'bhv', 'xcp', '--type=merge', '-p', JSON.stringify({ spec: { slots } }))
+  await lab.apply(manifests.list(lab.image('debian-12')))
+  await lab.applySample('machine')
+  expect(await lab.address('web')).toMatch(/^\d+(\.\d+){3}$/)
+  expect((await lab.get<VirtualMachine>('virtualmachines', 'web'))?.status?.slot).toBe('xcp-small-0')
+  await lab.remove('virtualmachines', 'web')
 }, 300_000)

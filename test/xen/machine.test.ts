@@ -1,10 +1,8 @@
 /** The sample machine, unchanged, on a real Xen host: from kubectl apply to a PV guest that answers, and away again. K1, H2. */
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Hypervisor, Slot, VirtualMachine } from '../../controller/api/index.ts'
 import * as manifests from '../../hack/lab/manifests.ts'
 import { until } from '../../hack/lab/wait.ts'
-import { root } from '../../hack/setup/directories.mjs'
 import { Lab, namespace, patience } from '../e2e/lab.ts'
 import { sharedXen } from './shared-xen.ts'
 
@@ -29,13 +27,10 @@ beforeAll(async () => {
       manifests.clusterImage('debian-12', `${lab.images.url}/reference.qcow2`, lab.reference, { boot: { mode: 'PV' } }),
     ),
   )
-  for (const sample of ['size', 'network']) await applySample(sample)
+  for (const sample of ['size', 'network']) await lab.applySample(sample)
   await lab.condition('hypervisors', xen.name, 'Ready', 'True')
 })
 afterAll(() => lab?.stop())
-
-const applySample = (name: string) =>
-  lab.kubectl('apply', '--namespace', namespace, '--filename', join(root, 'docs', 'samples', `${name}.yaml`))
 
 const setPower = (powerState: string) => {
   const patch = JSON.stringify({ spec: { powerState } })
@@ -79,7 +74,7 @@ describe('the sample machine on Xen', () => {
   })
 
   test('runs as a PV guest, with the address that the host’s DHCP server gave it', async () => {
-    await applySample('machine')
+    await lab.applySample('machine')
     const address = await lab.address('web')
     expect(await virsh('dumpxml', domain)).toMatch(/machine='xenpv'>linux</)
     expect(await echo(address, 'hello')).toContain(`${address} hello`)
