@@ -110,6 +110,9 @@ export class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   byIndex(index: string, value: string) {
     return this.#store.byIndex(index, value)
   }
+  indexValues(index: string) {
+    return this.#store.indexValues(index)
+  }
 
   /** Told of every change from now on, and of what is there already as Added. */
   onChange(listener: (change: CacheChange<T>) => void): void {

@@ -96,6 +96,7 @@ describe('what is gone', () => {
       get: () => undefined,
       list: () => [],
       byIndex: () => [],
+      indexValues: () => [],
     })
     relisted.note(made)
     expect(relisted.get('b')).toBeUndefined()

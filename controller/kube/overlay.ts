@@ -53,24 +53,40 @@ export class OverlayCache<T extends KubeObject> implements Cache<T> {
   }
 
   byIndex(index: string, value: string): readonly ReadObject<T>[] {
-    const indexOf = this.#indices[index]
-    if (!indexOf) throw new Error(`no index ${index}`)
+    const indexOf = this.#indexNamed(index)
     return this.#over(this.#cache.byIndex(index, value), (object) => indexOf(object).includes(value))
   }
 
-  /** What was written instead of what is cached, in its place. */
+  /** Perhaps with values that no object has since a write of ours. */
+  indexValues(index: string): readonly string[] {
+    const indexOf = this.#indexNamed(index)
+    this.#catchUp()
+    return [...new Set([...this.#cache.indexValues(index), ...[...this.#written.values()].flatMap(indexOf)])]
+  }
+
+  #indexNamed(index: string): IndexFunctions<T>[string] {
+    const indexOf = this.#indices[index]
+    if (!indexOf) throw new Error(`no index ${index}`)
+    return indexOf
+  }
+
+  /** What was written instead of what is cached, in its place. The same array where no write of ours concerns it. */
   #over(cached: readonly ReadObject<T>[], belongs: (object: ReadObject<T>) => boolean): readonly ReadObject<T>[] {
     this.#catchUp()
-    if (this.#written.size === 0 && this.#ended.size === 0) return cached
-    const byKey = new Map(cached.map((object) => [keyOf(object), object]))
+    const replaced = new Map<ReadObject<T>, ReadObject<T> | undefined>()
+    const added: ReadObject<T>[] = []
     for (const key of this.#ended.keys()) {
-      if (this.#unlessEnded(key, byKey.get(key)) === undefined) byKey.delete(key)
+      const before = this.#cache.get(key)
+      if (before && belongs(before) && this.#unlessEnded(key, before) === undefined) replaced.set(before, undefined)
     }
-    for (const [key, object] of this.#written) {
-      if (belongs(object)) byKey.set(key, object)
-      else byKey.delete(key)
+    for (const [key, written] of this.#written) {
+      const before = this.#cache.get(key)
+      const now = belongs(written) ? written : undefined
+      if (before && belongs(before)) replaced.set(before, now)
+      else if (now) added.push(now)
     }
-    return [...byKey.values()]
+    if (replaced.size + added.length === 0) return cached
+    return [...cached.flatMap((object) => (replaced.has(object) ? (replaced.get(object) ?? []) : object)), ...added]
   }
 
   #unlessEnded(key: string, cached: ReadObject<T> | undefined): ReadObject<T> | undefined {

@@ -118,8 +118,10 @@ export interface Cache<T extends KubeObject> {
   readonly synced: boolean
   get(key: string): ReadObject<T> | undefined
   list(): readonly ReadObject<T>[]
-  /** Objects for which the index function named so gave `value`. */
+  /** Objects for which the index function named so gave `value`; the same array as long as none of them has changed. */
   byIndex(index: string, value: string): readonly ReadObject<T>[]
+  /** What the index function named so gave for any object. */
+  indexValues(index: string): readonly string[]
 }
 
 export interface CacheChange<T extends KubeObject> {

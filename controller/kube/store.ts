@@ -8,8 +8,8 @@ export class Store<T extends KubeObject> implements Cache<T> {
   readonly #indices: IndexFunctions<T>
   readonly #onIndexError: (index: string, error: unknown) => void
   #objects = new Map<string, ReadObject<T>>()
-  /** index → value → key → object */
-  readonly #indexed = new Map<string, Map<string, Map<string, ReadObject<T>>>>()
+  /** index → value → objects */
+  readonly #indexed = new Map<string, Map<string, Bucket<T>>>()
   #list: readonly ReadObject<T>[] | undefined
   #synced = false
 
@@ -33,9 +33,20 @@ export class Store<T extends KubeObject> implements Cache<T> {
   }
 
   byIndex(index: string, value: string): readonly ReadObject<T>[] {
+    const bucket = this.#valuesByIndex(index).get(value)
+    if (bucket === undefined) return nothing
+    bucket.list ??= [...bucket.objects.values()]
+    return bucket.list
+  }
+
+  indexValues(index: string): readonly string[] {
+    return [...this.#valuesByIndex(index).keys()]
+  }
+
+  #valuesByIndex(index: string): Map<string, Bucket<T>> {
     const values = this.#indexed.get(index)
     if (values === undefined) throw new Error(`No index is named "${index}".`)
-    return [...(values.get(value)?.values() ?? [])]
+    return values
   }
 
   put(object: ReadObject<T>): CacheChange<T>[] {
@@ -79,13 +90,17 @@ export class Store<T extends KubeObject> implements Cache<T> {
     else this.#objects.set(key, next)
     for (const [index, values] of this.#indexed) {
       for (const value of this.#valuesOf(index, previous)) {
-        const keyed = values.get(value)
-        keyed?.delete(key)
-        if (keyed?.size === 0) values.delete(value)
+        const bucket = values.get(value)
+        if (bucket === undefined) continue
+        bucket.objects.delete(key)
+        bucket.list = undefined
+        if (bucket.objects.size === 0) values.delete(value)
       }
       for (const value of this.#valuesOf(index, next)) {
-        const keyed = values.get(value) ?? new Map<string, ReadObject<T>>()
-        values.set(value, keyed.set(key, next as ReadObject<T>))
+        const bucket = values.get(value) ?? { objects: new Map(), list: undefined }
+        bucket.objects.set(key, next as ReadObject<T>)
+        bucket.list = undefined
+        values.set(value, bucket)
       }
     }
   }
@@ -100,5 +115,12 @@ export class Store<T extends KubeObject> implements Cache<T> {
     }
   }
 }
+
+interface Bucket<T extends KubeObject> {
+  readonly objects: Map<string, ReadObject<T>>
+  list: readonly ReadObject<T>[] | undefined
+}
+
+const nothing: readonly never[] = []
 
 const sameUID = (a: KubeObject, b: KubeObject): boolean => a.metadata.uid === b.metadata.uid

@@ -20,9 +20,10 @@ export function choosePool(demand: Pick<Demand, 'pool'>, pools: readonly PoolOff
 const takesDisk = ({ name, room }: PoolOffer, { pool }: Pick<Demand, 'pool'>): boolean =>
   room > 0 && (pool === undefined || name === pool)
 
-/** Why a slot does not fit, the most lasting cause first; undefined: it fits, and is free. */
+/** Why slots do not fit, the most lasting cause first; undefined: they fit, and are free. */
 export function findMisfit(demand: Demand, slot: SlotOffer): Misfit | undefined {
-  if (demand.slot !== undefined && demand.slot !== slot.name) return misfit('Selector', `not slot ${demand.slot}`, true)
+  if (demand.slot !== undefined && !slot.names.includes(demand.slot))
+    return misfit('Selector', `not slot ${demand.slot}`, true)
   if (demand.slotSelector !== undefined && !matchesSelector(slot.labels, demand.slotSelector)) {
     return misfit('Selector', 'labels do not match slotSelector', true)
   }
@@ -58,10 +59,10 @@ export function findMisfit(demand: Demand, slot: SlotOffer): Misfit | undefined 
   return undefined
 }
 
-/** Order of preference among slots that fit: fewest taints that ask to be avoided, least left over, name. */
+/** Order of preference among slots that fit: fewest taints that ask to be avoided, least left over. Then it is by name. */
 export function comparePreference(demand: Demand, a: SlotOffer, b: SlotOffer): number {
   const avoid = (slot: SlotOffer) => untolerated(slot.taints, demand.tolerations).length
-  return avoid(a) - avoid(b) || a.memory - b.memory || a.cpus - b.cpus || compare(a.name, b.name)
+  return avoid(a) - avoid(b) || a.memory - b.memory || a.cpus - b.cpus
 }
 
 export const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { findMisfit } from './fit.ts'
-import { choosePool, type Demand, type HypervisorOffer, place, type SlotOffer } from './index.ts'
+import { choosePool, type Decision, type Demand, type HypervisorOffer, place, type SlotOffer } from './index.ts'
 import { matchesSelector, tolerates } from './labels.ts'
 
 const h1: HypervisorOffer = {
@@ -14,7 +14,7 @@ const h1: HypervisorOffer = {
   networks: new Set(['lan']),
 }
 const slot = (name: string, changes: Partial<SlotOffer> = {}): SlotOffer => ({
-  name,
+  names: [name],
   labels: {},
   taints: [],
   cpus: 2,
@@ -191,6 +191,7 @@ const anyTaint = fc.constantFrom([], tainted('NoPlacement'), tainted('PreferNoPl
 const anySlots = fc
   .array(
     fc.record({
+      copies: fc.integer({ min: 1, max: 3 }),
       cpus: fc.integer({ min: 1, max: 3 }),
       memory: fc.constantFrom(1024, 2048),
       free: fc.boolean(),
@@ -200,9 +201,28 @@ const anySlots = fc
       labels: fc.constantFrom({}, { zone: 'a' }),
       hypervisor: fc.constantFrom(h1, { ...h1, name: 'h2' }, { ...h1, name: 'h3', reachable: false }),
     }),
-    { maxLength: 6 },
+    { maxLength: 5 },
   )
-  .map((offers) => offers.map((offer, index) => slot(`s${index}`, offer)))
+  .map((kinds) =>
+    // Names of one kind lie among those of the others.
+    [0, 1, 2]
+      .flatMap((copy) => kinds.filter(({ copies }) => copy < copies))
+      .map(({ copies: _, ...offer }, index) => slot(`s${index}`, offer)),
+  )
+/** Without the words, which are those of whichever slot comes first. */
+const counted = (decision: Decision) =>
+  decision.kind === 'Place'
+    ? decision
+    : { reason: decision.reason, counts: new Map(decision.rejections.map(({ reason, count }) => [reason, count])) }
+/** Those of one kind as one offer. */
+function together(slots: readonly SlotOffer[]): SlotOffer[] {
+  const kinds = new Map<string, SlotOffer>()
+  for (const { names, ...facts } of slots) {
+    const key = JSON.stringify(facts)
+    kinds.set(key, { ...facts, names: [...(kinds.get(key)?.names ?? []), ...names].toSorted() })
+  }
+  return [...kinds.values()]
+}
 const anyDemands = fc
   .array(
     fc.record(
@@ -211,6 +231,7 @@ const anyDemands = fc
         cpus: fc.integer({ min: 1, max: 3 }),
         memory: fc.constantFrom(1024, 2048),
         disksOn: fc.constantFrom('h1', 'h2'),
+        slot: fc.constantFrom('s0', 's3', 's99'),
         slotSelector: fc.constantFrom({ matchLabels: { zone: 'a' } }),
         tolerations: fc.constantFrom([{ operator: 'Exists' as const }]),
       },
@@ -232,7 +253,7 @@ describe('whatever waits, and whatever is offered', () => {
         )
         expect(new Set(placed.map(({ name }) => name)).size).toBe(placed.length)
         for (const { wanted, name } of placed) {
-          const offer = slots.find((other) => other.name === name)
+          const offer = slots.find(({ names }) => names.includes(name))
           expect(offer && findMisfit(wanted, offer)).toBeUndefined()
         }
       }),
@@ -251,7 +272,7 @@ describe('whatever waits, and whatever is offered', () => {
               (other.wanted.since === wanted.since && other.wanted.uid > wanted.uid)
             if (!behind || other.decision.kind !== 'Place') continue
             const { slot: name } = other.decision
-            const taken = slots.find((offer) => offer.name === name)
+            const taken = slots.find(({ names }) => names.includes(name))
             expect(taken && findMisfit(wanted, taken)).toBeDefined()
           }
         }
@@ -266,7 +287,9 @@ describe('whatever waits, and whatever is offered', () => {
         const taken = new Set(outcome.flatMap(({ decision }) => (decision.kind === 'Place' ? [decision.slot] : [])))
         for (const { wanted, decision } of outcome) {
           if (decision.kind === 'Place') continue
-          expect(slots.filter((offer) => !taken.has(offer.name) && !findMisfit(wanted, offer))).toEqual([])
+          expect(
+            slots.filter((offer) => !offer.names.every((name) => taken.has(name)) && !findMisfit(wanted, offer)),
+          ).toEqual([])
         }
       }),
     )
@@ -281,6 +304,16 @@ describe('whatever waits, and whatever is offered', () => {
           const counted = decision.rejections.reduce((sum, { count }) => sum + count, 0)
           expect(counted).toBeLessThanOrEqual(slots.length)
           expect(new Set(decision.rejections.map(({ reason }) => reason)).size).toBe(decision.rejections.length)
+        }
+      }),
+    )
+  })
+
+  it('slots that differ in their names alone are decided on together as each by itself', () => {
+    fc.assert(
+      fc.property(anyDemands, anySlots, (demands, slots) => {
+        for (const wanted of demands) {
+          expect(counted(place(wanted, demands, together(slots)))).toEqual(counted(place(wanted, demands, slots)))
         }
       }),
     )

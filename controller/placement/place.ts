@@ -18,7 +18,7 @@ export function place(demand: Demand, waiting: readonly Demand[], slots: readonl
     if (free.take(other)) passed++
   }
   const slot = free.take(demand)
-  return slot ? { kind: 'Place', slot: slot.name } : explain(demand, slots, passed)
+  return slot === undefined ? explain(demand, slots, passed) : { kind: 'Place', slot }
 }
 
 type Age = Pick<Demand, 'since' | 'uid'>
@@ -29,25 +29,27 @@ const isAhead = (other: Demand, demand: Demand): boolean => byAge(other, demand)
 /** The slots that are free, of which one machine after the other takes the one that it prefers. */
 class FreeSlots {
   readonly #free: readonly SlotOffer[]
-  readonly #taken = new Set<SlotOffer>()
-  /** By what is asked for: in a burst many machines ask for the same, and each slot is looked at once for all of them. */
-  readonly #choices = new Map<string, { readonly slots: readonly SlotOffer[]; next: number }>()
+  readonly #count: number
+  readonly #taken = new Set<string>()
+  /** By what is asked for: in a burst many machines ask for the same, and slots are looked at once for all of them. */
+  readonly #choices = new Map<string, Iterator<string, undefined>>()
 
   constructor(slots: readonly SlotOffer[]) {
     this.#free = slots.filter((slot) => slot.free && !slot.occupied)
+    this.#count = countOf(this.#free)
   }
 
   get empty(): boolean {
-    return this.#taken.size === this.#free.length
+    return this.#taken.size === this.#count
   }
 
-  take(demand: Demand): SlotOffer | undefined {
+  /** The name of the slot. */
+  take(demand: Demand): string | undefined {
     const choices = this.#choicesOf(demand)
-    while (choices.next < choices.slots.length) {
-      const slot = choices.slots[choices.next++]
-      if (slot === undefined || this.#taken.has(slot)) continue
-      this.#taken.add(slot)
-      return slot
+    for (let choice = choices.next(); !choice.done; choice = choices.next()) {
+      if (this.#taken.has(choice.value)) continue
+      this.#taken.add(choice.value)
+      return choice.value
     }
     return undefined
   }
@@ -57,19 +59,58 @@ class FreeSlots {
     const key = JSON.stringify(asked)
     let choices = this.#choices.get(key)
     if (choices === undefined) {
-      const slots = this.#free
-        .filter((slot) => !findMisfit(demand, slot))
-        .toSorted((one, other) => comparePreference(demand, one, other))
-      choices = { slots, next: 0 }
+      choices = inPreference(
+        demand,
+        apart(demand, this.#free).filter((slot) => !findMisfit(demand, slot)),
+      )
       this.#choices.set(key, choices)
     }
     return choices
   }
 }
 
+/** Names of slots that fit, the one liked best first; by name where several are liked as well. */
+function* inPreference(demand: Demand, slots: readonly SlotOffer[]): Generator<string, undefined> {
+  const sorted = slots.toSorted((one, other) => comparePreference(demand, one, other))
+  for (let from = 0; from < sorted.length; ) {
+    const first = sorted[from] as SlotOffer
+    const end = sorted.findIndex((slot, index) => index > from && comparePreference(demand, first, slot) !== 0)
+    const likedAsWell = sorted.slice(from, end < 0 ? undefined : end)
+    yield* inOrder(likedAsWell.map(({ names }) => names))
+    from += likedAsWell.length
+  }
+}
+
+/** Merges lists that are in order. */
+function* inOrder(lists: readonly (readonly string[])[]): Generator<string, undefined> {
+  const rest = lists.map((names) => ({ names, next: 0 }))
+  const head = ({ names, next }: (typeof rest)[number]): string => names[next] as string
+  while (rest.length > 0) {
+    const least = rest.reduce((one, other) => (head(other) < head(one) ? other : one))
+    yield head(least)
+    least.next++
+    if (least.next === least.names.length) rest.splice(rest.indexOf(least), 1)
+  }
+}
+
+/** The slot that is asked for by its name stands for itself. */
+const apart = ({ slot: asked }: Demand, slots: readonly SlotOffer[]): readonly SlotOffer[] =>
+  asked === undefined
+    ? slots
+    : slots.flatMap((slot) => {
+        if (slot.names.length === 1 || !slot.names.includes(asked)) return [slot]
+        return [
+          { ...slot, names: [asked] },
+          { ...slot, names: slot.names.filter((name) => name !== asked) },
+        ]
+      })
+
+const countOf = (slots: readonly SlotOffer[]): number => slots.reduce((sum, { names }) => sum + names.length, 0)
+
 function explain(demand: Demand, slots: readonly SlotOffer[], passed: number): Decision {
-  const misfits = slots.map((slot) => findMisfit(demand, slot))
-  const rejections = countRejections(misfits.filter((misfit) => misfit !== undefined))
+  const found = apart(demand, slots).map((slot) => ({ misfit: findMisfit(demand, slot), count: slot.names.length }))
+  const misfits = found.map(({ misfit }) => misfit)
+  const rejections = countRejections(found)
   const wait = (reason: 'WaitingForSlot' | 'DisksElsewhere' | 'NoHypervisorFits', message: string): Decision => ({
     kind: 'Wait',
     reason,
@@ -79,7 +120,7 @@ function explain(demand: Demand, slots: readonly SlotOffer[], passed: number): D
   if (slots.length === 0)
     return wait('NoHypervisorFits', 'there are no slots: add a Slot, or spec.slots to a Hypervisor')
   if (misfits.every((misfit) => misfit?.lasting)) {
-    return wait('NoHypervisorFits', `none of ${slots.length} slots could hold this machine (${summary(rejections)})`)
+    return wait('NoHypervisorFits', `none of ${countOf(slots)} slots could hold this machine (${summary(rejections)})`)
   }
   if (misfits.some((misfit) => misfit === undefined)) {
     return wait('WaitingForSlot', `${passed} machines that have waited longer get the slots that are free`)
@@ -94,12 +135,15 @@ const summary = (rejections: readonly RejectionCount[]): string =>
   rejections.map(({ reason, count }) => `${count} ${reason}`).join(', ')
 
 /** At most ten reasons, the most frequent first; the rarest are put together as Other. */
-function countRejections(misfits: readonly Misfit[]): RejectionCount[] {
+function countRejections(
+  found: readonly { readonly misfit: Misfit | undefined; readonly count: number }[],
+): RejectionCount[] {
   const byReason = new Map<Misfit['reason'], { count: number; message: string }>()
-  for (const { reason, message } of misfits) {
-    const seen = byReason.get(reason)
-    if (seen) seen.count++
-    else byReason.set(reason, { count: 1, message })
+  for (const { misfit, count } of found) {
+    if (misfit === undefined) continue
+    const seen = byReason.get(misfit.reason)
+    if (seen) seen.count += count
+    else byReason.set(misfit.reason, { count, message: misfit.message })
   }
   const counts: RejectionCount[] = [...byReason]
     .map(([reason, { count, message }]) => ({ reason, count, message }))

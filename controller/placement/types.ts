@@ -43,8 +43,10 @@ export interface HypervisorOffer {
   readonly networks: ReadonlySet<string>
 }
 
+/** Slots of one hypervisor that differ in nothing but their names: a host has hundreds, which are looked at as one. */
 export interface SlotOffer {
-  readonly name: string
+  /** At least one; in order. */
+  readonly names: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly taints: readonly Taint[]
   readonly cpus: number

@@ -150,7 +150,7 @@ export class Wakeups implements ConnectionListener {
 
   /** Machines without a slot: one of them may have one now. */
   #waiting(priority?: Priority): void {
-    for (const vm of this.#caches.virtualMachines.list()) {
+    for (const vm of this.#caches.virtualMachines.byIndex('slotless', 'true')) {
       if (waits(vm)) this.queues.virtualMachine(keyOf(vm), priority)
     }
   }

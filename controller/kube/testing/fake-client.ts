@@ -270,6 +270,10 @@ export class FakeInformer<T extends KubeObject> implements Informer<T> {
     return this.list().filter((object) => indexOf(object).includes(value))
   }
 
+  indexValues(index: string): readonly string[] {
+    return [...new Set(this.list().flatMap((object) => this.#indices[index]?.(object) ?? []))]
+  }
+
   onChange(listener: (change: CacheChange<T>) => void): void {
     this.#listeners.push(listener)
   }

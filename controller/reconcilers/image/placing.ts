@@ -1,6 +1,6 @@
 /** Brings an image's content to the storage pools that machines wait for it in: once a pool, streamed, checked. */
 import type { ImageService } from '@berth/images'
-import type { StoragePool } from '../../api/index.ts'
+import type { StoragePool, VirtualMachine } from '../../api/index.ts'
 import { BerthError, isBerthError, toBerthError } from '../../errors/index.ts'
 import type { Hosts } from '../../hypervisor/hosts.ts'
 import type { ImageContent, Session } from '../../hypervisor/port.ts'
@@ -39,17 +39,16 @@ export interface Content {
 const taskName = (pool: StoragePool, digest: string): string =>
   `place ${digest} in ${pool.spec.hypervisor}/${hostPool(pool)}`
 
-/** Pools in which machines made from this image have, or are to have, their root disk. */
-export function poolsWanted(image: AnyImage, { virtualMachines }: Caches): Map<string, { readonly waiting: boolean }> {
-  const wanted = new Map<string, { readonly waiting: boolean }>()
-  for (const { metadata, status } of virtualMachines.byIndex('imageUID', image.metadata.uid ?? '')) {
-    const disk = status?.disks?.find(({ name }) => name === 'root')
-    if (!disk?.storagePool) continue
-    const waiting = disk.state === 'Creating' && metadata.deletionTimestamp === undefined && status?.slot !== undefined
-    wanted.set(disk.storagePool, { waiting: waiting || (wanted.get(disk.storagePool)?.waiting ?? false) })
-  }
-  return wanted
-}
+/** Pools in which machines made from this image wait for it. */
+export const poolsAwaiting = ({ metadata }: AnyImage, { virtualMachines }: Caches): Set<string> =>
+  new Set(virtualMachines.byIndex('awaitedImage', metadata.uid ?? '').flatMap((vm) => rootPool(vm) ?? []))
+
+/** Whether a machine made from this image has, or is to have, its root disk in that pool. */
+export const isUsedIn = (storagePool: string, { metadata }: AnyImage, { virtualMachines }: Caches): boolean =>
+  virtualMachines.byIndex('imageUID', metadata.uid ?? '').some((vm) => rootPool(vm) === storagePool)
+
+const rootPool = ({ status }: VirtualMachine): string | undefined =>
+  status?.disks?.find(({ name }) => name === 'root')?.storagePool
 
 export interface Where {
   readonly poolName: string

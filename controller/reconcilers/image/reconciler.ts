@@ -7,7 +7,7 @@ import { conditionOf, isFalse, summarize } from '../shared/conditions.ts'
 import { referenceTo } from '../shared/references.ts'
 import { writeStatus } from '../shared/write-status.ts'
 import { type AnyImage, type ImageKind, imageKinds } from './kinds.ts'
-import { type Placing, type PlacingDependencies, place, poolsWanted, unplaceUnlessUsed } from './placing.ts'
+import { isUsedIn, type Placing, type PlacingDependencies, place, poolsAwaiting, unplaceUnlessUsed } from './placing.ts'
 import { factsOf, fieldsOf } from './status.ts'
 
 export interface ImageDependencies extends PlacingDependencies {
@@ -63,19 +63,19 @@ export class ImageReconciler implements Reconciler {
     const known = image.status?.placements ?? []
     if (state.state !== 'Ready') return known as Placing[]
     const { digest, format, storedSize } = state.image
-    const wanted = poolsWanted(image, this.#dependencies.caches)
-    const names = [...new Set([...known.map(({ storagePool }) => storagePool), ...wanted.keys()])].toSorted()
+    const { caches } = this.#dependencies
+    const awaiting = poolsAwaiting(image, caches)
+    const names = [...new Set([...known.map(({ storagePool }) => storagePool), ...awaiting])].toSorted()
     const enqueue = () => this.#dependencies.enqueue(keyOf(image))
     const placings = names.map(async (name) => {
       const before = known.find(({ storagePool }) => storagePool === name)
-      if (before && !wanted.has(name) && this.#isLeaving(name)) {
+      if (before && this.#isLeaving(name) && !isUsedIn(name, image, caches)) {
         // Where a retained disk needs it, the pool's object waits too.
         const kept = await unplaceUnlessUsed(name, before.digest, this.#dependencies, signal)
         return kept === undefined ? undefined : (before as Placing)
       }
-      if (before?.state === 'Ready' && !wanted.get(name)?.waiting) return before as Placing
-      if (!before && !wanted.get(name)?.waiting) return undefined
-      const waiting = wanted.get(name)?.waiting ?? false
+      const waiting = awaiting.has(name)
+      if (before?.state === 'Ready' && !waiting) return before as Placing
       const where = { poolName: name, waiting, ...(before ? { before: before as Placing } : {}) }
       return place(where, { digest, format, length: storedSize }, this.#dependencies, enqueue, signal)
     })

@@ -22,12 +22,20 @@ export interface Caches {
   readonly clusterImages: Cache<ClusterImage>
 }
 
+/** It has a slot and is to stay, and its root disk is not made yet. */
+const awaitsImage = ({ metadata, status }: VirtualMachine): boolean =>
+  status?.slot !== undefined &&
+  metadata.deletionTimestamp === undefined &&
+  status.disks?.find(({ name }) => name === 'root')?.state === 'Creating'
+
 /** Index functions that the caches must be made with. */
 export const virtualMachineIndices: IndexFunctions<VirtualMachine> = {
   uid: ({ metadata }) => [metadata.uid],
   instanceID: ({ metadata, status }) => [status?.instanceID ?? metadata.uid],
   hypervisor: ({ status }) => (status?.hypervisor === undefined ? [] : [status.hypervisor]),
+  slotless: ({ status }) => (status?.slot === undefined ? ['true'] : []),
   imageUID: ({ status }) => (status?.image === undefined ? [] : [status.image.uid]),
+  awaitedImage: (vm) => (vm.status?.image !== undefined && awaitsImage(vm) ? [vm.status.image.uid] : []),
   imageName: ({ metadata, spec }) =>
     spec.image === undefined ? [] : [`${metadata.namespace}/${spec.image.name}`, spec.image.name],
 }

@@ -125,7 +125,7 @@ async function observeHosts(
   return new Map(await Promise.all(entries))
 }
 
-/** Where it may go; asked only while it wants a slot and has none. */
+/** Where it may go; asked only while it wants a slot and has none, and not before it has the finalizer that comes first. */
 function placementOf(
   vm: ReadObject<VirtualMachine>,
   desired: Desired,
@@ -133,14 +133,14 @@ function placementOf(
   problem: Problem | undefined,
   { caches }: Dependencies,
 ): Observed['placement'] {
-  if (!wantsToRun(desired) || desired.claims.length > 0 || problem) return undefined
+  if (!desired.finalizer || !wantsToRun(desired) || desired.claims.length > 0 || problem) return undefined
   const demand = demandOf(vm, resolved)
   if (!demand) return undefined
-  const waiting = caches.virtualMachines.list().flatMap((other) => {
+  const waiting = caches.virtualMachines.byIndex('slotless', 'true').flatMap((other) => {
     const { uid, creationTimestamp: since = '' } = other.metadata
     // Only those in front count; to work out what the others ask for is most of the work in a burst.
     if (byAge({ since, uid }, demand) >= 0) return []
-    const holds = other.status?.slot !== undefined || caches.slots.byIndex('consumer', uid).length > 0
+    const holds = caches.slots.byIndex('consumer', uid).length > 0
     if (holds || isPaused(other) || isHeldUp(other) || !wantsToRun(desiredOf(other, []))) return []
     return demandOf(other, resolve(other, caches)) ?? []
   })

@@ -5,32 +5,43 @@ import type { Caches } from '../shared/caches.ts'
 import { conditionIs } from '../shared/conditions.ts'
 
 export function slotOffers(caches: Caches): SlotOffer[] {
-  const hypervisors = new Map<string, HypervisorOffer>()
   const networks = networksByHypervisor(caches)
-  const offerOf = (name: string): HypervisorOffer => {
-    let offer = hypervisors.get(name)
-    if (!offer) {
-      offer = hypervisorOffer(name, caches, networks.get(name) ?? new Set())
-      hypervisors.set(name, offer)
-    }
-    return offer
-  }
-  return caches.slots.list().map((slot) => slotOffer(slot, offerOf(slot.spec.hypervisor)))
+  return caches.slots.indexValues('hypervisor').flatMap((name) => {
+    const hypervisor = hypervisorOffer(name, caches, networks.get(name) ?? new Set())
+    return alike(caches.slots.byIndex('hypervisor', name)).map((slots) => ({ ...slots, hypervisor }))
+  })
 }
 
-function slotOffer(slot: Slot, hypervisor: HypervisorOffer): SlotOffer {
-  return {
-    name: slot.metadata.name,
-    labels: slot.metadata.labels ?? {},
-    taints: slot.spec.taints ?? [],
-    cpus: slot.spec.cpus,
-    memory: parseBytes(slot.spec.memory),
-    open: slot.spec.scheduling !== 'Cordoned' && slot.metadata.deletionTimestamp === undefined,
-    free: slot.status?.phase === 'Free' && slot.status.consumerRef === undefined,
-    occupied: conditionIs(slot, 'Occupied', 'True'),
-    hypervisor,
+type AlikeSlots = Omit<SlotOffer, 'hypervisor'>
+
+/** By a hypervisor's slots, of which a cache gives the same array as long as none of them changes. */
+const alikeBySlots = new WeakMap<readonly Slot[], readonly AlikeSlots[]>()
+
+function alike(slots: readonly Slot[]): readonly AlikeSlots[] {
+  const known = alikeBySlots.get(slots)
+  if (known) return known
+  const groups = new Map<string, Omit<AlikeSlots, 'names'> & { readonly names: string[] }>()
+  for (const slot of slots) {
+    const facts = factsOf(slot)
+    const key = JSON.stringify(facts)
+    const group = groups.get(key) ?? { ...facts, memory: parseBytes(facts.memory), names: [] }
+    group.names.push(slot.metadata.name)
+    groups.set(key, group)
   }
+  const made = [...groups.values()].map((group) => ({ ...group, names: group.names.toSorted() }))
+  alikeBySlots.set(slots, made)
+  return made
 }
+
+const factsOf = (slot: Slot) => ({
+  labels: slot.metadata.labels ?? {},
+  taints: slot.spec.taints ?? [],
+  cpus: slot.spec.cpus,
+  memory: slot.spec.memory,
+  open: slot.spec.scheduling !== 'Cordoned' && slot.metadata.deletionTimestamp === undefined,
+  free: slot.status?.phase === 'Free' && slot.status.consumerRef === undefined,
+  occupied: conditionIs(slot, 'Occupied', 'True'),
+})
 
 function hypervisorOffer(name: string, caches: Caches, networks: ReadonlySet<string>): HypervisorOffer {
   const hypervisor: Hypervisor | undefined = caches.hypervisors.get(name)

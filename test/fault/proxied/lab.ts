@@ -24,6 +24,7 @@ export interface Proxied {
   readonly api: APIProxy
   /** In the order of the hypervisors. */
   readonly hosts: readonly LibvirtProxy[]
+  readonly arguments: readonly string[]
   process: ControllerProcess
 }
 
@@ -60,7 +61,7 @@ export class ProxiedLab {
     const hosts = await Promise.all(
       this.lab.hypervisors.map((host) => LibvirtProxy.start(host, join(directory, `${host.name}.sock`))),
     )
-    const proxied: Proxied = { api, hosts, process: this.#startProcess(name, api, args) }
+    const proxied: Proxied = { api, hosts, arguments: args, process: this.#startProcess(name, api, args) }
     this.#proxied.push(proxied)
     return proxied
   }
@@ -75,7 +76,7 @@ export class ProxiedLab {
   /** kill -9, then a new process behind the same proxies. */
   async restart(proxied: Proxied, name: string): Promise<void> {
     await proxied.process.kill()
-    proxied.process = this.#startProcess(name, proxied.api, [])
+    proxied.process = this.#startProcess(name, proxied.api, proxied.arguments)
   }
 
   async #declare(slots: number): Promise<void> {

@@ -305,7 +305,7 @@ const slotOffer = (
   hypervisor: string,
   reachable: boolean,
 ): SlotOffer => ({
-  name,
+  names: [name],
   labels: {},
   taints: [],
   cpus: 1,
