@@ -47,15 +47,51 @@ export const encodeMessage = <T>(header: Header, codec: Codec<T>, payload: T): B
   return finish(encoder)
 }
 
-/** A whole message with bytes as they are: a stream's data are not padded. */
-export const encodeRawMessage = (header: Header, payload?: Uint8Array): Buffer => {
-  const size = lengthSize + headerSize
-  const encoder = new Encoder(size)
+/** A whole message without a payload. */
+export const encodeHeaderMessage = (header: Header): Buffer => {
+  const encoder = new Encoder(lengthSize + headerSize)
   encodeHeader(encoder, header)
-  const head = finish(encoder)
-  if (payload === undefined || payload.length === 0) return head
-  head.writeUInt32BE(size + payload.length, 0)
-  return Buffer.concat([head, payload])
+  return finish(encoder)
+}
+
+/**
+ * A message with a stream's data, which are not padded. It is filled, sent, cleared and filled again: one piece of
+ * memory for a whole transfer, and one copy of each byte.
+ */
+export class DataMessage {
+  readonly #bytes = Buffer.allocUnsafe(lengthSize + headerSize + maxStreamPayload)
+  #length = 0
+
+  constructor(header: Header) {
+    encodeHeaderMessage(header).copy(this.#bytes)
+    this.clear()
+  }
+
+  get empty(): boolean {
+    return this.#length === lengthSize + headerSize
+  }
+
+  get full(): boolean {
+    return this.#length === this.#bytes.length
+  }
+
+  /** Takes what there is room for; answers how many bytes. */
+  fill(data: Uint8Array): number {
+    const taken = Math.min(data.length, this.#bytes.length - this.#length)
+    this.#bytes.set(data.subarray(0, taken), this.#length)
+    this.#length += taken
+    return taken
+  }
+
+  /** With its length word. Good until it is filled again. */
+  encoded(): Buffer {
+    this.#bytes.writeUInt32BE(this.#length, 0)
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  clear(): void {
+    this.#length = lengthSize + headerSize
+  }
 }
 
 const encodeHeader = (encoder: Encoder, header: Header): void => {

@@ -9,9 +9,10 @@ import {
 } from '../errors.ts'
 import { type EventMessageName, type EventPayload, eventMessages } from '../protocol/event-messages.ts'
 import {
+  DataMessage,
   decodeHeader,
+  encodeHeaderMessage,
   encodeMessage,
-  encodeRawMessage,
   type Header,
   KeepaliveProcedure,
   MessageStatus,
@@ -292,16 +293,32 @@ export class RpcClient implements Caller {
   }
 
   #channel(name: ProcedureName, serial: number): StreamChannel {
-    const packet = (status: number, payload?: Uint8Array) =>
-      encodeRawMessage(header(name, MessageType.STREAM, serial, status), payload)
+    const headerOf = (status: number) => header(name, MessageType.STREAM, serial, status)
+    // Downloads need none.
+    let packet: DataMessage | undefined
     let data: Outgoing | undefined
     return {
       procedure: name,
-      data: (bytes, written) => {
-        data = { bytes: packet(MessageStatus.CONTINUE, bytes), written }
+      fill: (bytes) => {
+        packet ??= new DataMessage(headerOf(MessageStatus.CONTINUE))
+        return packet.fill(bytes)
+      },
+      get full() {
+        return packet?.full ?? false
+      },
+      send: (written) => {
+        if (packet === undefined || packet.empty) {
+          written()
+          return
+        }
+        const next = () => {
+          packet?.clear()
+          written()
+        }
+        data = { bytes: packet.encoded(), written: next }
         this.#sender.send(data, true)
       },
-      finish: () => this.#sender.send({ bytes: packet(MessageStatus.OK) }),
+      finish: () => this.#sender.send({ bytes: encodeHeaderMessage(headerOf(MessageStatus.OK)) }),
       abort: () => {
         this.#streams.delete(serial)
         if (this.#loss !== undefined) return
@@ -536,7 +553,7 @@ const header = (name: ProcedureName, type: number, serial: number, status: numbe
 })
 
 const keepaliveMessage = (procedure: number): Buffer =>
-  encodeRawMessage({
+  encodeHeaderMessage({
     program: Program.KEEPALIVE,
     version: programVersion,
     procedure,
@@ -547,7 +564,7 @@ const keepaliveMessage = (procedure: number): Buffer =>
 
 /** Tells the server to give a stream up. */
 const abortMessage = (name: ProcedureName, serial: number): Buffer =>
-  encodeRawMessage(header(name, MessageType.STREAM, serial, MessageStatus.ERROR))
+  encodeHeaderMessage(header(name, MessageType.STREAM, serial, MessageStatus.ERROR))
 
 const encodeCall = <A>(name: ProcedureName, serial: number, codec: Codec<A>, args: A): Buffer => {
   try {

@@ -3,9 +3,10 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { LibvirtConnectionError, LibvirtError, LibvirtProtocolError } from '../errors.ts'
 import { eventMessages } from '../protocol/event-messages.ts'
-import { encodeMessage, encodeRawMessage, MessageStatus, MessageType, Program } from '../protocol/message.ts'
+import { encodeMessage, MessageStatus, MessageType, Program } from '../protocol/message.ts'
 import { type ProcedureName, procedures } from '../protocol/procedures.ts'
 import { type Codec, nothing } from '../protocol/xdr.ts'
+import { encodeRawMessage } from '../testing/raw-message.ts'
 import { RpcClient } from './client.ts'
 
 // A server that sends anything at all. Whatever it is, a call that waits is over when the connection is: with one of

@@ -37,18 +37,16 @@ export class InteractiveStream extends Duplex implements ServerStream, HoldingSt
     this.#channel.flow()
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+  override _write(chunk: Buffer, encoding: BufferEncoding, done: () => void): void {
     this.#waiting = true
-    const send = (at: number): void => {
+    this.#timer.refresh()
+    const rest = chunk.subarray(this.#channel.fill(chunk))
+    this.#channel.send(() => {
       this.#timer.refresh()
-      if (at >= chunk.length) {
-        this.#waiting = false
-        done()
-      } else {
-        this.#channel.data(chunk.subarray(at, at + maxStreamPayload), () => send(at + maxStreamPayload))
-      }
-    }
-    send(0)
+      this.#waiting = false
+      if (rest.length > 0) this._write(rest, encoding, done)
+      else done()
+    })
   }
 
   override _final(done: () => void): void {

@@ -6,8 +6,12 @@ import type { HoldingStream } from './flow.ts'
 /** What a stream needs of its connection. */
 export interface StreamChannel {
   readonly procedure: string
-  /** Sends a packet of data; `written` is called when there is room for more. */
-  data(bytes: Uint8Array, written: () => void): void
+  /** Puts data into the packet that is to be sent next; answers how many bytes it had room for. Not while one is sent. */
+  fill(data: Uint8Array): number
+  /** Sends that packet, unless it is empty; `written` is called when the next may be filled. */
+  send(written: () => void): void
+  /** Whether that packet has no room left. */
+  readonly full: boolean
   /** Says that all was sent or received; the server confirms. */
   finish(): void
   /** Tells the server to give up, and forgets the stream; late packets are ignored. */
@@ -47,8 +51,6 @@ export class UploadStream extends Writable implements ServerStream {
   #waiting = false
   #over = false
   #confirm: (() => void) | undefined
-  /** Less than a packet: it waits for more, since the server has as much work with a small packet as with a large one. */
-  #rest: Buffer = Buffer.alloc(0)
 
   constructor(channel: StreamChannel, idleTimeout: number) {
     super({ highWaterMark: 4 * maxStreamPayload, decodeStrings: true })
@@ -58,20 +60,16 @@ export class UploadStream extends Writable implements ServerStream {
     }, idleTimeout).unref()
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
-    const whole = bytes.length - (bytes.length % maxStreamPayload)
-    this.#send(bytes.subarray(0, whole), () => {
-      // A copy: after `done` the chunk is the writer's again.
-      this.#rest = Buffer.from(bytes.subarray(whole))
-      this.#waiting = false
-      done()
-    })
+  /** A packet that is not full waits for more: the server has as much work with a small one as with a large one. */
+  override _write(chunk: Buffer, encoding: BufferEncoding, done: () => void): void {
+    const rest = chunk.subarray(this.#channel.fill(chunk))
+    if (this.#channel.full) this.#send(() => this._write(rest, encoding, done))
+    else done()
   }
 
   override _final(done: () => void): void {
-    this.#send(this.#rest, () => {
-      this.#timer.refresh()
+    this.#send(() => {
+      this.#waiting = true
       this.#confirm = done
       this.#channel.finish()
     })
@@ -102,14 +100,14 @@ export class UploadStream extends Writable implements ServerStream {
     destroyLater(this, error)
   }
 
-  #send(bytes: Buffer, sent: () => void): void {
+  #send(sent: () => void): void {
     this.#waiting = true
-    const next = (at: number): void => {
+    this.#timer.refresh()
+    this.#channel.send(() => {
+      this.#waiting = false
       this.#timer.refresh()
-      if (at >= bytes.length) sent()
-      else this.#channel.data(bytes.subarray(at, at + maxStreamPayload), () => next(at + maxStreamPayload))
-    }
-    next(0)
+      sent()
+    })
   }
 
   #end(): void {

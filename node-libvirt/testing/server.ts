@@ -7,7 +7,6 @@ import { type EventMessageName, type EventPayload, eventMessages } from '../prot
 import {
   decodeHeader,
   encodeMessage,
-  encodeRawMessage,
   type Header,
   KeepaliveProcedure,
   MessageStatus,
@@ -19,6 +18,7 @@ import { type Arguments, type ProcedureName, procedures, programOf, type Result 
 import { remoteError } from '../protocol/types.ts'
 import { type Codec, Decoder } from '../protocol/xdr.ts'
 import { FrameReader } from '../rpc/framing.ts'
+import { encodeRawMessage } from './raw-message.ts'
 
 /** A message as the server got it. */
 export interface Received extends Header {
