@@ -5,6 +5,7 @@
  */
 import { pino } from 'pino'
 import { composeController, informersOf } from '../../../controller/composition.ts'
+import type { Driver } from '../../../controller/hypervisor/port.ts'
 import {
   APIClient,
   type EventRecord,
@@ -38,6 +39,10 @@ export interface WorldOptions {
   readonly kills?: { readonly times: number; readonly every: number }
   /** Processes that take part in leader election; absent: one, without election. */
   readonly candidates?: number
+  /** The way to hosts with times and faults of their own, instead of those of {@link World.hosts}. */
+  readonly driver?: Driver
+  /** Passes of one kind at once. */
+  readonly workers?: number
 }
 
 /** A new process is started so long after the last one was killed, ms: within the T rule, so that it has to wait. */
@@ -61,10 +66,14 @@ export class World {
   onEffect: () => void = () => {}
   readonly #faults: readonly Fault[]
   readonly #candidates: number
+  readonly #driver: Driver | undefined
+  readonly #workers: number
   readonly #kills: WorldOptions['kills']
   readonly #lives: Life[] = []
 
-  constructor({ faults = [], candidates = 0, kills }: WorldOptions = {}) {
+  constructor({ faults = [], candidates = 0, kills, driver, workers = 4 }: WorldOptions = {}) {
+    this.#driver = driver
+    this.#workers = workers
     seedChance(1)
     this.#kills = kills
     this.#faults = faults
@@ -137,14 +146,14 @@ export class World {
       informers: informersOf(
         (resource, indices = {}) => new ListWatchInformer({ transport, resource, clock, log, indices }),
       ),
-      driver: this.hosts.driver(life),
+      driver: this.#driver ?? this.hosts.driver(life),
       service: this.images.service(life),
       recorder: { record: (event) => void (life.sends && this.events.push(event)) },
       guard,
       clock,
       log,
       metrics: new Metrics(),
-      settings: { namespace: 'berth-system', cluster: 'cluster-uid', hostJobWait: 30_000, workers: 4 },
+      settings: { namespace: 'berth-system', cluster: 'cluster-uid', hostJobWait: 30_000, workers: this.#workers },
       ...(elector === undefined ? {} : { elector }),
     })
     // A process that ends by itself is started again, as a pod is.
