@@ -23,7 +23,7 @@ export type Outcome =
     }
 
 const digestPattern = /^[0-9a-f]{64}$/
-const readSize = 1024 * 1024
+const readSize = 256 * 1024
 
 /** The file name that stands for an id. Throws RangeError for an id that cannot be one. */
 export function nameOf(id: string): string {

@@ -97,7 +97,7 @@ async function clientsOf(host: Host, way: Way, file: string, service: StoredFile
       async upload(name) {
         const volume = await pool.createVolume(volumeXML(name))
         const taken = await rate(async () => {
-          await pipeline(createReadStream(file, { highWaterMark: MiB }), await volume.upload())
+          await pipeline(createReadStream(file, { highWaterMark: MiB / 4 }), await volume.upload())
         })
         await volume.delete()
         return taken
