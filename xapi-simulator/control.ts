@@ -37,6 +37,11 @@ export class PoolControl {
     this.#pool.faults.plan(method, fault, times)
   }
 
+  /** Methods and transfers with faults that no call has met yet. */
+  get plannedFaults(): readonly string[] {
+    return this.#pool.faults.planned
+  }
+
   clearFaults(): void {
     this.#pool.faults.clear()
   }

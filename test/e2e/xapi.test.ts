@@ -27,6 +27,15 @@ beforeAll(async () => {
   ])
   for (const { control } of pools.pools) control.setGuest({ agent: true, agentDelay: 0 })
   lab.startController()
+  const network = {
+    apiVersion: 'berth.dev/v1alpha1',
+    kind: 'Network',
+    metadata: { name: 'lan' },
+    spec: { attachments: [{ hypervisor: '*', xapiNetwork: networkName }] },
+  }
+  const declared = [...pools.pools.flatMap(declare), network]
+  const everything = [manifests.size('tiny', 1, '128Mi'), ...declared, lab.image('reference')]
+  await lab.apply(manifests.list(...(everything as Record<string, unknown>[])))
 }, 300_000)
 afterAll(async () => {
   await lab?.stop()
@@ -67,15 +76,6 @@ const disksOf = ({ control }: RunningPool) =>
   control.database.all('VDI').filter(([, { other_config }]) => other_config['berth.dev/instanceID'] !== undefined)
 
 test('two pools, a machine on each; stopped, started and deleted; nothing is left but the image', async () => {
-  const network = {
-    apiVersion: 'berth.dev/v1alpha1',
-    kind: 'Network',
-    metadata: { name: 'lan' },
-    spec: { attachments: [{ hypervisor: '*', xapiNetwork: networkName }] },
-  }
-  const declared = [...pools.pools.flatMap(declare), network]
-  const everything = [manifests.size('tiny', 1, '128Mi'), ...declared, lab.image('reference')]
-  await lab.apply(manifests.list(...(everything as Record<string, unknown>[])))
   for (const { name } of pools.pools) {
     const hypervisor = await lab.condition<Hypervisor>('hypervisors', name, 'Ready', 'True')
     expect(hypervisor.status).toMatchObject({
@@ -125,3 +125,30 @@ test('the sample machine runs here unchanged, as it does on QEMU and on Xen', as
   expect((await lab.get<VirtualMachine>('virtualmachines', 'web'))?.status?.slot).toBe('xcp-small-0')
   await lab.remove('virtualmachines', 'web')
 }, 300_000)
+
+test.each(['before', 'after'] as const)(
+  'connections that break %s each effect: a machine is made once, and nothing of it is left',
+  async (when) => {
+    const name = `lossy-${when}`
+    const effects = ['VM.create', 'VDI.create', 'Async.VDI.copy', '/import_raw_vdi', 'VBD.create', 'VIF.create']
+    const ends = ['Async.VM.hard_shutdown', 'VM.destroy', 'VDI.destroy', 'Async.VDI.destroy']
+    for (const { control } of pools.pools) {
+      for (const effect of [...effects, 'Async.VM.start', ...ends]) control.fault(effect, { kind: 'reset', when })
+    }
+    await lab.apply(lab.machine(name, { shutdownMode: 'Hard' }))
+    await lab.running(name)
+    const uid = (await lab.get<VirtualMachine>('virtualmachines', name))?.metadata.uid
+    const made = pools.pools.flatMap((pool) => vmsOf(pool, name))
+    expect(made.map(([, { power_state }]) => power_state)).toEqual(['Running'])
+    const disks = pools.pools.flatMap(disksOf).filter(([, vdi]) => vdi.other_config['berth.dev/instanceID'] === uid)
+    expect(disks.map(([, { type, name_label }]) => [type, name_label]).length).toBe(2)
+    await lab.remove('virtualmachines', name)
+    const [used] = pools.pools.filter(({ control }) => !control.plannedFaults.includes('VM.create'))
+    // Every one of them was met.
+    expect(used?.control.plannedFaults).toEqual([])
+    for (const { control } of pools.pools) control.clearFaults()
+    await until('nothing of it is left', () => pools.pools.every((pool) => vmsOf(pool, name).length === 0), patience)
+    expect(pools.pools.flatMap(disksOf)).toEqual([])
+  },
+  300_000,
+)

@@ -31,6 +31,10 @@ export class Faults {
     this.#planned.push({ method, fault, remaining: times })
   }
 
+  get planned(): readonly string[] {
+    return this.#planned.map(({ method }) => method)
+  }
+
   clear(): void {
     this.#planned = []
   }
