@@ -141,7 +141,7 @@ test.each(['before', 'after'] as const)(
     const made = pools.pools.flatMap((pool) => vmsOf(pool, name))
     expect(made.map(([, { power_state }]) => power_state)).toEqual(['Running'])
     const disks = pools.pools.flatMap(disksOf).filter(([, vdi]) => vdi.other_config['berth.dev/instanceID'] === uid)
-    expect(disks.map(([, { type, name_label }]) => [type, name_label]).length).toBe(2)
+    expect(disks).toHaveLength(2)
     await lab.remove('virtualmachines', name)
     const [used] = pools.pools.filter(({ control }) => !control.plannedFaults.includes('VM.create'))
     // Every one of them was met.
