@@ -31,6 +31,7 @@ export type {
   ObservedInterface,
   Placement,
   Progress,
+  Queue,
   ResolvedImage,
   ResolvedSize,
   SlotRejection,

@@ -112,6 +112,11 @@ export const errorTable = {
   ),
   // Placement
   WaitingForSlot: entry('Waiting', 'Nobody', 'No slot that fits is free; slotRejections says why not.'),
+  NoSlotFree: entry(
+    'Terminal',
+    'Owner',
+    'No slot was free, and placement.whenFull is Fail: change the spec to try again, or let it Wait.',
+  ),
   NoHypervisorFits: entry(
     'Waiting',
     'Administrator',

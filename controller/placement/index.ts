@@ -1,5 +1,5 @@
 export { choosePool, compare } from './fit.ts'
-export { byAge, place } from './place.ts'
+export { byTurn, place, type Turn } from './place.ts'
 export type {
   Decision,
   Demand,

@@ -27,6 +27,7 @@ const slot = (name: string, changes: Partial<SlotOffer> = {}): SlotOffer => ({
 })
 const demand = (uid: string, changes: Partial<Demand> = {}): Demand => ({
   uid,
+  priority: 0,
   since: '2026-01-01T00:00:00Z',
   cpus: 1,
   memory: 1024,
@@ -149,6 +150,13 @@ describe('choosing', () => {
     expect(place(young, both, [slot('s1'), slot('s2')])).toEqual({ kind: 'Place', slot: 's2' })
   })
 
+  it('lets higher priority take first, however young, and tells the others their places', () => {
+    const [old, urgent] = [demand('old'), demand('urgent', { priority: 1, since: '2026-02-01T00:00:00Z' })]
+    const both = [old, urgent]
+    expect(place(urgent, both, [slot('s1')])).toEqual({ kind: 'Place', slot: 's1' })
+    expect(place(old, both, [slot('s1')])).toMatchObject({ kind: 'Wait', reason: 'WaitingForSlot', position: 2 })
+  })
+
   it('passes over one that the slot does not fit', () => {
     const old = demand('old', { since: '2025-12-31T00:00:00Z', disksOn: 'h2' })
     expect(place(demand('young'), [old], [slot('s1')])).toEqual({ kind: 'Place', slot: 's1' })
@@ -227,6 +235,7 @@ const anyDemands = fc
   .array(
     fc.record(
       {
+        priority: fc.constantFrom(0, 1),
         since: fc.constantFrom('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'),
         cpus: fc.integer({ min: 1, max: 3 }),
         memory: fc.constantFrom(1024, 2048),
@@ -235,7 +244,7 @@ const anyDemands = fc
         slotSelector: fc.constantFrom({ matchLabels: { zone: 'a' } }),
         tolerations: fc.constantFrom([{ operator: 'Exists' as const }]),
       },
-      { requiredKeys: ['since', 'cpus', 'memory'] },
+      { requiredKeys: ['priority', 'since', 'cpus', 'memory'] },
     ),
     { minLength: 1, maxLength: 5 },
   )
@@ -267,9 +276,8 @@ describe('whatever waits, and whatever is offered', () => {
         for (const { wanted, decision } of outcome) {
           if (decision.kind === 'Place') continue
           for (const other of outcome) {
-            const behind =
-              other.wanted.since > wanted.since ||
-              (other.wanted.since === wanted.since && other.wanted.uid > wanted.uid)
+            const turn = ({ wanted: { priority, since, uid } }: typeof other) => `${9 - priority} ${since} ${uid}`
+            const behind = turn(other) > turn({ wanted, decision })
             if (!behind || other.decision.kind !== 'Place') continue
             const { slot: name } = other.decision
             const taken = slots.find(({ names }) => names.includes(name))

@@ -6,25 +6,27 @@ const mostRejections = 10
 /**
  * Which slot a machine may claim now, or why it waits. Pure: the same input gives the same answer.
  *
- * Machines that wait ahead (older first, then by uid) get their pick before this one, so a machine is passed over only
- * by one that takes a slot which the first could not use. The answer is advice: the claim itself is a compare-and-swap.
+ * Machines that wait ahead (by priority, then the older, then by uid) get their pick before this one, so a machine is
+ * passed over only by one that takes a slot which the first could not use. The answer is advice: the claim itself is a compare-and-swap.
  */
 export function place(demand: Demand, waiting: readonly Demand[], slots: readonly SlotOffer[]): Decision {
   const free = new FreeSlots(slots)
-  const ahead = waiting.filter((other) => other.uid !== demand.uid && isAhead(other, demand)).toSorted(byAge)
+  const ahead = waiting.filter((other) => other.uid !== demand.uid && isAhead(other, demand)).toSorted(byTurn)
   let passed = 0
   for (const other of ahead) {
     if (free.empty) break
     if (free.take(other)) passed++
   }
   const slot = free.take(demand)
-  return slot === undefined ? explain(demand, slots, passed) : { kind: 'Place', slot }
+  return slot === undefined ? explain(demand, slots, passed, ahead.length + 1) : { kind: 'Place', slot }
 }
 
-type Age = Pick<Demand, 'since' | 'uid'>
+/** What decides when a machine that waits is served. */
+export type Turn = Pick<Demand, 'priority' | 'since' | 'uid'>
 
-export const byAge = (a: Age, b: Age): number => compare(a.since, b.since) || compare(a.uid, b.uid)
-const isAhead = (other: Demand, demand: Demand): boolean => byAge(other, demand) < 0
+export const byTurn = (a: Turn, b: Turn): number =>
+  b.priority - a.priority || compare(a.since, b.since) || compare(a.uid, b.uid)
+const isAhead = (other: Demand, demand: Demand): boolean => byTurn(other, demand) < 0
 
 /** The slots that are free, of which one machine after the other takes the one that it prefers. */
 class FreeSlots {
@@ -55,7 +57,7 @@ class FreeSlots {
   }
 
   #choicesOf(demand: Demand) {
-    const { uid: _uid, since: _since, ...asked } = demand
+    const { uid: _uid, since: _since, priority: _priority, ...asked } = demand
     const key = JSON.stringify(asked)
     let choices = this.#choices.get(key)
     if (choices === undefined) {
@@ -107,7 +109,7 @@ const apart = ({ slot: asked }: Demand, slots: readonly SlotOffer[]): readonly S
 
 const countOf = (slots: readonly SlotOffer[]): number => slots.reduce((sum, { names }) => sum + names.length, 0)
 
-function explain(demand: Demand, slots: readonly SlotOffer[], passed: number): Decision {
+function explain(demand: Demand, slots: readonly SlotOffer[], passed: number, position: number): Decision {
   const found = apart(demand, slots).map((slot) => ({ misfit: findMisfit(demand, slot), count: slot.names.length }))
   const misfits = found.map(({ misfit }) => misfit)
   const rejections = countRejections(found)
@@ -115,6 +117,7 @@ function explain(demand: Demand, slots: readonly SlotOffer[], passed: number): D
     kind: 'Wait',
     reason,
     message,
+    position,
     rejections,
   })
   if (slots.length === 0)
@@ -123,7 +126,7 @@ function explain(demand: Demand, slots: readonly SlotOffer[], passed: number): D
     return wait('NoHypervisorFits', `none of ${countOf(slots)} slots could hold this machine (${summary(rejections)})`)
   }
   if (misfits.some((misfit) => misfit === undefined)) {
-    return wait('WaitingForSlot', `${passed} machines that have waited longer get the slots that are free`)
+    return wait('WaitingForSlot', `${passed} machines in front get the slots that are free`)
   }
   if (demand.disksOn !== undefined && misfits.some((misfit) => misfit?.reason === 'DisksElsewhere')) {
     return wait('DisksElsewhere', `no slot is free on the hypervisor that has the disks (${summary(rejections)})`)

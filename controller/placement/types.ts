@@ -62,7 +62,9 @@ export interface SlotOffer {
 /** A machine that wants a slot. */
 export interface Demand {
   readonly uid: string
-  /** RFC 3339; the older waits in front. */
+  /** The higher waits in front. */
+  readonly priority: number
+  /** When it began to wait, RFC 3339; of equal priority, the older waits in front. */
   readonly since: string
   readonly cpus: number
   /** Bytes. */
@@ -108,5 +110,7 @@ export type Decision =
       readonly kind: 'Wait'
       readonly reason: 'WaitingForSlot' | 'DisksElsewhere' | 'NoHypervisorFits'
       readonly message: string
+      /** From 1: those that wait in front, and this one. */
+      readonly position: number
       readonly rejections: readonly RejectionCount[]
     }

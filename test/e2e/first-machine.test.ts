@@ -106,8 +106,15 @@ describe('two machines on two hosts', () => {
     await lab.apply(lab.machine('three'))
     const waiting = await lab.condition<VirtualMachine>('virtualmachines', 'three', 'Placed', 'False', 'WaitingForSlot')
     expect(waiting.status?.slotRejections).toEqual([{ reason: 'Taken', count: 2, message: expect.any(String) }])
+    const since = waiting.metadata.creationTimestamp
+    expect(waiting.status?.queue).toEqual({ position: 1, length: 1, since })
+    // U1.5: told, and nothing more.
+    await lab.apply(lab.machine('refused', { placement: { whenFull: 'Fail' } }))
+    await lab.condition('virtualmachines', 'refused', 'Stalled', 'True', 'NoSlotFree')
     await lab.remove('virtualmachines', 'two')
     const three = await lab.running('three')
+    expect((await lab.get<VirtualMachine>('virtualmachines', 'refused'))?.status?.slot).toBeUndefined()
+    await lab.remove('virtualmachines', 'refused')
     expect(three.status?.slot).toBe(machines.find(({ metadata }) => metadata.name === 'two')?.status?.slot)
     await lab.remove('virtualmachines', 'three')
   })

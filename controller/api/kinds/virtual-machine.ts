@@ -32,6 +32,20 @@ const placement = object(
     slot: optional(label('This very slot.')),
     slotSelector: optional(labelSelector('Labels of the slot.')),
     tolerations: optional(atomicList(toleration, 'Taints that do not keep the machine away.', { max: 16 })),
+    priority: withDefault(
+      integer('Higher is served first while machines wait; one more counts for each 5 minutes waited.', {
+        min: -100,
+        max: 100,
+      }),
+      0,
+    ),
+    whenFull: withDefault(
+      choice(
+        ['Wait', 'Fail'],
+        'No slot is free: Wait in the queue; or Fail at once, and try again when the spec is changed.',
+      ),
+      'Wait',
+    ),
   },
   'Where the machine may be.',
   { rules: [atMostOne('slot', 'slotSelector')] },
@@ -251,6 +265,15 @@ const slotRejection = object(
   'Slots that do not fit, for one reason.',
 )
 
+const queue = object(
+  {
+    position: integer('Place, from 1.', { min: 1, max: 1_000_000 }),
+    length: integer('Machines that wait.', { min: 1, max: 1_000_000 }),
+    since: time('When it began to wait.'),
+  },
+  'Place among the machines that wait for slots.',
+)
+
 const progress = object(
   {
     step: text('What is being done.', { min: 1, max: 63 }),
@@ -300,6 +323,7 @@ const status = object(
         { max: 10 },
       ),
     ),
+    queue: optional(queue),
     progress: optional(progress),
     lastStop: optional(lastStop),
     startTime: optional(time('When it was seen to run under its present claim; absent until then.')),
@@ -390,5 +414,6 @@ export type ResolvedImage = Read<typeof resolvedImage>
 export type ObservedDisk = Read<typeof observedDisk>
 export type ObservedInterface = Read<typeof observedInterface>
 export type SlotRejection = Read<typeof slotRejection>
+export type Queue = Read<typeof queue>
 export type Progress = Read<typeof progress>
 export type LastStop = Read<typeof lastStop>

@@ -10,6 +10,7 @@ import type { View } from './view.ts'
 /** Which condition a problem shows in; what is not listed concerns the power state. */
 const shownIn: Partial<Record<ErrorCode, string>> = {
   WaitingForSlot: 'Placed',
+  NoSlotFree: 'Placed',
   NoHypervisorFits: 'Placed',
   DisksElsewhere: 'Placed',
   DependencyNotFound: 'Placed',

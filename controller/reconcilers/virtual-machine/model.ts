@@ -2,6 +2,7 @@
  * What the planner of a VirtualMachine decides on. Facts only: no clocks, no objects of Kubernetes or of a host, so
  * that tables and exhaustive exploration can enumerate them.
  */
+import type { Queue } from '../../api/index.ts'
 import type { ErrorCode } from '../../errors/index.ts'
 import type { MachineObservation } from '../../hypervisor/port.ts'
 import type { Decision } from '../../placement/index.ts'
@@ -48,13 +49,22 @@ export type HostObservation =
   /** `code`: why, where it is not that the host does not answer. */
   | { readonly reachable: false; readonly code?: ErrorCode; readonly message: string }
 
+/** What placement says to it: a slot, or why there is none. */
+export type Placement =
+  | Extract<Decision, { kind: 'Place' }>
+  | (Pick<Extract<Decision, { kind: 'Wait' }>, 'kind' | 'message' | 'rejections'> & {
+      readonly reason: Extract<Decision, { kind: 'Wait' }>['reason'] | 'NoSlotFree'
+      /** Its place among those that wait; absent: it does not wait. */
+      readonly queue?: Queue
+    })
+
 export interface Observed {
   /** By hypervisor: the recorded one, and those of all claims. */
   readonly hosts: ReadonlyMap<string, HostObservation>
   /** What keeps the machine from being placed or built: unknown size, image not ready, Secret missing … */
   readonly problem?: Problem
   /** Where it may go; decided only while it wants a slot and has none. */
-  readonly placement?: Decision
+  readonly placement?: Placement
   /** StoragePool of the root disk on the claimed hypervisor: the recorded one, else the one to record. */
   readonly rootPool?: string
   /** The image is complete in the pool that the root disk is recorded in. */

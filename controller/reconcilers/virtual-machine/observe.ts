@@ -1,17 +1,17 @@
 /** Reads everything that a pass needs, once: the API first (cache, or live), then the host, live. Changes nothing. */
-import { annotations, parseDuration, type Slot, slots, type VirtualMachine, virtualMachines } from '../../api/index.ts'
+import { parseDuration, type Slot, slots, type VirtualMachine, virtualMachines } from '../../api/index.ts'
 import { toBerthError } from '../../errors/index.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import { secrets } from '../../kube/resources.ts'
-import { byAge, choosePool, place } from '../../placement/index.ts'
-import { conditionIs } from '../shared/conditions.ts'
+import { choosePool } from '../../placement/index.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
-import { poolOffers, slotOffers } from './offers.ts'
+import { poolOffers } from './offers.ts'
+import { placementOf } from './placement.ts'
 import { wantsToRun } from './plan.ts'
-import { demandOf, type Resolved, resolve, rootDisk } from './resolve.ts'
+import { resolve, rootDisk } from './resolve.ts'
 import type { View } from './view.ts'
 
 /** A guest that is still booting does not hear the power button: it is asked again after so long. */
@@ -124,37 +124,6 @@ async function observeHosts(
   })
   return new Map(await Promise.all(entries))
 }
-
-/** Where it may go; asked only while it wants a slot and has none, and not before it has the finalizer that comes first. */
-function placementOf(
-  vm: ReadObject<VirtualMachine>,
-  desired: Desired,
-  resolved: Resolved,
-  problem: Problem | undefined,
-  { caches }: Dependencies,
-): Observed['placement'] {
-  if (!desired.finalizer || !wantsToRun(desired) || desired.claims.length > 0 || problem) return undefined
-  const demand = demandOf(vm, resolved)
-  if (!demand) return undefined
-  const waiting = caches.virtualMachines.byIndex('slotless', 'true').flatMap((other) => {
-    const { uid, creationTimestamp: since = '' } = other.metadata
-    // Only those in front count; to work out what the others ask for is most of the work in a burst.
-    if (byAge({ since, uid }, demand) >= 0) return []
-    const holds = caches.slots.byIndex('consumer', uid).length > 0
-    if (holds || isPaused(other) || isHeldUp(other) || !wantsToRun(desiredOf(other, []))) return []
-    return demandOf(other, resolve(other, caches)) ?? []
-  })
-  return place(demand, waiting, slotOffers(caches))
-}
-
-/** Berth leaves the object and its machine alone. */
-export const isPaused = ({ metadata }: VirtualMachine): boolean => metadata.annotations?.[annotations.paused] === 'true'
-
-/** What could not use a slot now, for a reason that no cache tells, does not stand in front of others. */
-const isHeldUp = (vm: VirtualMachine): boolean =>
-  conditionIs(vm, 'Stalled', 'True') ||
-  conditionIs(vm, 'BootstrapReady', 'False') ||
-  conditionIs(vm, 'HypervisorReachable', 'False')
 
 /** StoragePool of the root disk: the recorded one, else the best on the hypervisor that is claimed. */
 function rootPoolOf(vm: ReadObject<VirtualMachine>, desired: Desired, { caches }: Dependencies): string | undefined {

@@ -121,6 +121,63 @@ describe('from nothing to running', () => {
     expect(lab.events.filter(({ reason }) => reason === 'WaitingForSlot')).toHaveLength(1)
   })
 
+  it('U1.5: says its place among those that wait, and since when, as long as it waits', async () => {
+    lab = new Lab().furnish('s1')
+    reconciler = new VirtualMachineReconciler(lab.dependencies)
+    await bringUp()
+    lab.kube.put(aMachine('first', {}, { creationTimestamp: '2025-12-31T23:59:59Z' }))
+    lab.kube.put(aMachine('second'))
+    for (const name of ['first', 'second']) {
+      await lab.settle(reconciler, `team/${name}`)
+    }
+    const { queue } = lab.machine('second').status ?? {}
+    expect(queue).toEqual({ position: 2, length: 2, since: lab.machine('second').metadata.creationTimestamp })
+    lab.kube.put(aSlot('s2'))
+    await lab.settle(reconciler, 'team/first')
+    expect(readyOf(lab.machine('first'))).toBe('True Running')
+    expect(lab.machine('first').status?.queue).toBeUndefined()
+  })
+
+  it('serves the machine of higher priority first, though it is younger', async () => {
+    lab = new Lab().furnish('s1')
+    reconciler = new VirtualMachineReconciler(lab.dependencies)
+    await bringUp()
+    lab.kube.put(aMachine('older'))
+    lab.kube.put(aMachine('urgent', { placement: { priority: 1 } }))
+    for (const name of ['older', 'urgent']) await lab.settle(reconciler, `team/${name}`)
+    expect(lab.machine('older').status?.queue?.position).toBeLessThanOrEqual(2)
+    lab.kube.put(aSlot('s2'))
+    await lab.settle(reconciler, 'team/older')
+    expect(readyOf(lab.machine('older'))).toBe('False WaitingForSlot')
+    await lab.settle(reconciler, 'team/urgent')
+    expect(readyOf(lab.machine('urgent'))).toBe('True Running')
+  })
+
+  it('U1.5: whenFull Fail says so and stops; a slot that is free later is not taken, until the spec is changed', async () => {
+    lab = new Lab().furnish('s1')
+    reconciler = new VirtualMachineReconciler(lab.dependencies)
+    await bringUp()
+    lab.kube.put(aMachine('late', { placement: { whenFull: 'Fail' } }))
+    const late = () => lab.settle(reconciler, 'team/late')
+    await late()
+    expect(readyOf(lab.machine('late'))).toBe('False NoSlotFree')
+    expect(conditionTypes(lab.machine('late'))).toContain('Stalled')
+    expect(lab.machine('late').status?.slotRejections).toEqual([expect.objectContaining({ reason: 'Taken', count: 1 })])
+    expect(lab.machine('late').status?.queue).toBeUndefined()
+    expect(lab.events.filter(({ reason }) => reason === 'NoSlotFree')).toMatchObject([{ type: 'Warning' }])
+    lab.kube.put(aSlot('s2'))
+    await late()
+    expect(readyOf(lab.machine('late'))).toBe('False NoSlotFree')
+    // A process that knows nothing of it does not try either.
+    await lab.settle(new VirtualMachineReconciler(lab.dependencies), 'team/late')
+    expect(lab.slot('s2').status?.phase).toBe('Free')
+    lab.kube.change(virtualMachines, { namespace: 'team', name: 'late' }, (vm) =>
+      Object.assign(vm.spec, { shutdownMode: 'Hard' }),
+    )
+    await late()
+    expect(readyOf(lab.machine('late'))).toBe('True Running')
+  })
+
   it('looks at the host before it claims: what runs there under the slot’s tag keeps it', async () => {
     const other = await bringUp()
     // The claim is lost, as with an etcd that was emptied; the machine runs on.

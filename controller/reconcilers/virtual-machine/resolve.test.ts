@@ -5,6 +5,8 @@ import { aMachine, aNetwork, anImage, aSize, digest, Lab } from '../testing/lab.
 import { desiredOf } from './desired.ts'
 import { demandOf, generatedMAC, resolve } from './resolve.ts'
 
+const turn = { uid: 'web', priority: 0, since: '2026-01-01T00:00:00Z' }
+
 const MiB = 2 ** 20
 let lab: Lab
 
@@ -72,7 +74,7 @@ describe('image', () => {
     const modeOf = (spec: object) => {
       lab.kube.put(anImage('debian', { spec }))
       const vm = machine()
-      return demandOf(vm, resolve(vm, lab.caches))?.mode
+      return demandOf(vm, turn, resolve(vm, lab.caches))?.mode
     }
     expect(modeOf({ boot: { mode: 'PV' } })).toBe('PV')
     expect(modeOf({ boot: {} })).toBeUndefined()
@@ -104,7 +106,7 @@ describe('what the image asks for', () => {
     lab.kube.put(anImage('debian', { spec: { minimum: { memory: '4Gi' } } }))
     const refused = resolved(spec)
     expect(refused.problem).toMatchObject({ code: 'InvalidConfiguration', message: expect.stringMatching(message) })
-    expect(demandOf(machine(spec), refused)).toBeUndefined()
+    expect(demandOf(machine(spec), turn, refused)).toBeUndefined()
   })
 
   it('is asked of new machines only', () => {

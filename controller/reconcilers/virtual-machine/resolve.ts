@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { parseBytes, type VirtualMachine, type VirtualMachineStatus } from '../../api/index.ts'
 import type { BootMode } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
-import type { Demand } from '../../placement/index.ts'
+import type { Demand, Turn } from '../../placement/index.ts'
 import type { Caches } from '../shared/caches.ts'
 import type { Problem } from './model.ts'
 
@@ -228,7 +228,7 @@ export function resolve(vm: ReadObject<VirtualMachine>, caches: Caches): Resolve
 }
 
 /** What the machine asks of placement; undefined while something that it needs is missing. */
-export function demandOf(vm: ReadObject<VirtualMachine>, resolved: Resolved): Demand | undefined {
+export function demandOf(vm: ReadObject<VirtualMachine>, turn: Turn, resolved: Resolved): Demand | undefined {
   const { size, image, interfaces, rootCapacity } = resolved
   if (resolved.problem) return undefined
   if ('problem' in size || 'problem' in image || 'problem' in interfaces || 'problem' in rootCapacity) return undefined
@@ -236,8 +236,7 @@ export function demandOf(vm: ReadObject<VirtualMachine>, resolved: Resolved): De
   const disksOn = disksAreOn(vm.status)
   const pool = rootDisk(vm)?.storagePool
   return {
-    uid: vm.metadata.uid,
-    since: vm.metadata.creationTimestamp ?? '',
+    ...turn,
     cpus: size.value.cpus,
     memory: size.value.memory,
     architecture: image.value.architecture,

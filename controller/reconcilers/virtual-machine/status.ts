@@ -159,9 +159,14 @@ function waiting(view: View, problem: Problem | undefined): Fields {
     problem && placement?.kind === 'Wait' && placement.reason === problem.code && placement.rejections.length > 0
       ? placement.rejections.map((rejection) => ({ ...rejection }))
       : undefined
+  const queue = problem && placement?.kind === 'Wait' && placement.reason === problem.code ? placement.queue : undefined
   const progress =
     wantsToRun(view.desired) && problem?.code === 'WaitingForImage' && view.placingPercent !== undefined
       ? { step: 'PlacingImage', percent: view.placingPercent, message: 'the image is being copied to the host' }
       : undefined
-  return { ...(slotRejections ? { slotRejections } : {}), ...(progress ? { progress } : {}) } as Fields
+  return {
+    ...(slotRejections ? { slotRejections } : {}),
+    ...(queue ? { queue } : {}),
+    ...(progress ? { progress } : {}),
+  } as Fields
 }

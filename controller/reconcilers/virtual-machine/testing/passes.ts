@@ -290,6 +290,7 @@ function observationOf({ machines, volumes }: Host, uid: string): MachineObserva
 
 const demandOf = ({ uid, since, hypervisor }: VM): Demand => ({
   uid,
+  priority: 0,
   since,
   cpus: 1,
   memory: 1,

@@ -2,7 +2,7 @@
  * Plausible shortcuts of the claim protocol (docs/decisions/0005-claim-protocol.md), each with the world in which it
  * fails. An exploration that no longer finds one is broken.
  */
-import { byAge } from '../../../placement/index.ts'
+import { byTurn } from '../../../placement/index.ts'
 import type { Desired, Observed, Step } from '../model.ts'
 import { plan, wantsToRun } from '../plan.ts'
 import { type Protocol, realProtocol } from './protocol.ts'
@@ -68,7 +68,7 @@ const releaseBeforeUndefine: Plan = (desired, observed) => {
 }
 /** Who waits longer takes a slot, whether he could use it or not. */
 const blindPlace: Protocol['place'] = (demand, waiting, slots) => {
-  const ahead = waiting.filter((other) => byAge(other, demand) < 0).length
+  const ahead = waiting.filter((other) => byTurn(other, demand) < 0).length
   const free = slots.filter((slot) => slot.free)
   return realProtocol.place(demand, [], free.slice(ahead))
 }
