@@ -104,7 +104,7 @@ test('stores the defaults that depend on nothing, and no other', async () => {
     ...(least.VirtualMachine['spec'] as object),
     shutdownMode: 'TrySoft',
     shutdownTimeout: '5m',
-    placement: {},
+    placement: { priority: 0, whenFull: 'Wait' },
     bootstrap: { sshUser: 'root' },
   })
   expect(await stored('Hypervisor')).toEqual({
