@@ -4,7 +4,6 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Image, Slot, VirtualMachine } from '../../controller/api/index.ts'
 import { createKey, echo, ssh } from '../../hack/lab/guest.ts'
-import * as manifests from '../../hack/lab/manifests.ts'
 import { until } from '../../hack/lab/wait.ts'
 import { inventory, Lab, namespace, patience } from './lab.ts'
 
@@ -178,12 +177,7 @@ describe('two machines on two hosts', () => {
 })
 
 test('the sample machine runs here unchanged, as it does on Xen and on XAPI pools', async () => {
-  for (const sample of ['size', 'network']) await lab.applySample(sample)
-  const slots = [{ name: 'small', count: 1, size: 'small' }]
-  await lab.kubectl('patch', 'bhv', 'kvm1', '--type=merge', '-p', JSON.stringify({ spec: { slots } }))
-  await lab.apply(manifests.list(lab.image('debian-12')))
-  await lab.applySample('machine')
-  await lab.address('web')
+  await lab.runSampleMachine('kvm1')
   expect((await lab.get<VirtualMachine>('virtualmachines', 'web'))?.status?.slot).toBe('kvm1-small-0')
   await lab.remove('virtualmachines', 'web')
   await lab.remove('clusterimages', 'debian-12')

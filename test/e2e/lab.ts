@@ -125,6 +125,16 @@ export class Lab {
     return this.kubectl('apply', '--namespace', namespace, '--filename', join(root, 'docs', 'samples', `${name}.yaml`))
   }
 
+  /** The sample machine `web` and all that it needs beside its pool, on a slot that this hypervisor gets for it. */
+  async runSampleMachine(hypervisor: string): Promise<string> {
+    for (const sample of ['size', 'network']) await this.applySample(sample)
+    const slots = [{ name: 'small', count: 1, size: 'small' }]
+    await this.kubectl('patch', 'bhv', hypervisor, '--type=merge', '-p', JSON.stringify({ spec: { slots } }))
+    await this.apply(manifests.list(this.image('debian-12')))
+    await this.applySample('machine')
+    return this.address('web')
+  }
+
   image(name: string, path = '/reference.qcow2'): Record<string, unknown> {
     return manifests.clusterImage(name, `${this.images.url}${path}`, this.reference)
   }

@@ -155,18 +155,15 @@ const isLinkLocal = (address: string): boolean => /^(fe[89ab]|169[.]254[.])/i.te
 
 function waiting(view: View, problem: Problem | undefined): Fields {
   const { placement } = view.observed
-  const slotRejections =
-    problem && placement?.kind === 'Wait' && placement.reason === problem.code && placement.rejections.length > 0
-      ? placement.rejections.map((rejection) => ({ ...rejection }))
-      : undefined
-  const queue = problem && placement?.kind === 'Wait' && placement.reason === problem.code ? placement.queue : undefined
+  const told = problem && placement?.kind === 'Wait' && placement.reason === problem.code ? placement : undefined
+  const rejections = told?.rejections.map((rejection) => ({ ...rejection })) ?? []
   const progress =
     wantsToRun(view.desired) && problem?.code === 'WaitingForImage' && view.placingPercent !== undefined
       ? { step: 'PlacingImage', percent: view.placingPercent, message: 'the image is being copied to the host' }
       : undefined
   return {
-    ...(slotRejections ? { slotRejections } : {}),
-    ...(queue ? { queue } : {}),
+    ...(rejections.length > 0 ? { slotRejections: rejections } : {}),
+    ...(told?.queue ? { queue: told.queue } : {}),
     ...(progress ? { progress } : {}),
   } as Fields
 }
