@@ -8,18 +8,14 @@ import { Random } from '../../../controller/drivers/fake/random.ts'
 import { until } from '../../../hack/lab/wait.ts'
 import { namespace, patience } from '../../e2e/lab.ts'
 import { changesObjects, type Fault, type SeenRequest } from '../../support/api-proxy.ts'
-import { type Proxied, ProxiedLab } from './lab.ts'
+import { hostProxy, type Proxied, ProxiedLab } from './lab.ts'
 
 let lab: ProxiedLab
 let controller: Proxied
 /** The changes of the host that one machine's life is, without faults. */
 let reference: string[]
 
-const host = () => {
-  const [first] = controller.hosts
-  if (!first) throw new Error('no host')
-  return first
-}
+const host = () => hostProxy(controller)
 
 beforeAll(async () => {
   lab = await ProxiedLab.start()

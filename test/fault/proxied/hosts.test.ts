@@ -9,16 +9,12 @@ import type { Hypervisor, StoragePool } from '../../../controller/api/index.ts'
 import { until } from '../../../hack/lab/wait.ts'
 import { inventory, namespace, patience } from '../../e2e/lab.ts'
 import type { LibvirtProxy, SeenMessage } from '../../support/libvirt-proxy.ts'
-import { type Proxied, ProxiedLab } from './lab.ts'
+import { hostProxy, type Proxied, ProxiedLab } from './lab.ts'
 
 let lab: ProxiedLab
 let controller: Proxied
 
-const proxy = (index = 0): LibvirtProxy => {
-  const found = controller.hosts[index]
-  if (!found) throw new Error(`no host ${index}`)
-  return found
-}
+const proxy = (index = 0): LibvirtProxy => hostProxy(controller, index)
 const isCall =
   (procedure: string) =>
   ({ from, type, ...message }: SeenMessage) =>

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { changesObjects } from '../../support/api-proxy.ts'
 import { changesHost } from '../../support/libvirt-proxy.ts'
-import { type Proxied, ProxiedLab } from './lab.ts'
+import { hostProxy, type Proxied, ProxiedLab } from './lab.ts'
 
 const positions = ['before', 'after'] as const
 type Position = (typeof positions)[number]
@@ -17,11 +17,7 @@ const sampled = 4
 let lab: ProxiedLab
 let controller: Proxied
 
-const host = () => {
-  const [first] = controller.hosts
-  if (!first) throw new Error('no host')
-  return first
-}
+const host = () => hostProxy(controller)
 
 beforeAll(async () => {
   lab = await ProxiedLab.start()

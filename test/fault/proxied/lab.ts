@@ -28,6 +28,13 @@ export interface Proxied {
   process: ControllerProcess
 }
 
+/** The way of a controller to one of its hosts. */
+export function hostProxy({ hosts }: Proxied, index = 0): LibvirtProxy {
+  const proxy = hosts[index]
+  if (!proxy) throw new Error(`no host ${index}`)
+  return proxy
+}
+
 export class ProxiedLab {
   readonly lab: Lab
   readonly #proxied: Proxied[] = []
