@@ -51,7 +51,7 @@ export type HostObservation =
 
 /** What placement says to it: a slot, or why there is none. */
 export type Placement =
-  | Extract<Decision, { kind: 'Place' }>
+  | (Extract<Decision, { kind: 'Place' }> & { readonly queue?: Queue })
   | (Pick<Extract<Decision, { kind: 'Wait' }>, 'kind' | 'message' | 'rejections'> & {
       readonly reason: Extract<Decision, { kind: 'Wait' }>['reason'] | 'NoSlotFree'
       /** Its place among those that wait; absent: it does not wait. */

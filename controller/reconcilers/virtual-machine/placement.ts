@@ -37,10 +37,11 @@ export function placementOf(
     else behind++
   }
   const decision = place(demand, ahead, slotOffers(caches))
-  if (decision.kind === 'Place') return decision
+  const queueAt = (position: number) => ({ position, length: position + behind, since: demand.since })
+  if (decision.kind === 'Place') return { ...decision, queue: queueAt(ahead.length + 1) }
   const { position, ...why } = decision
   if (vm.spec.placement?.whenFull === 'Fail') return { ...why, reason: 'NoSlotFree' }
-  return { ...why, queue: { position, length: position + behind, since: demand.since } }
+  return { ...why, queue: queueAt(position) }
 }
 
 /** What was refused a slot, and not told to wait for one, asks again when its spec is changed. */

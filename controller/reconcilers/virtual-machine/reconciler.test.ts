@@ -187,7 +187,19 @@ describe('from nothing to running', () => {
     lab.kube.put(aMachine('second', { placement: { slot: 's1' } }))
     await expect(lab.settle(reconciler, 'team/second')).rejects.toMatchObject({ code: 'WaitingForSlot' })
     expect(lab.slot('s1').status?.phase).toBe('Free')
+    // It waits since it was made: what could not be claimed costs nobody his turn.
+    const { metadata, status } = lab.machine('second')
+    expect(status?.queue).toEqual({ position: 1, length: 1, since: metadata.creationTimestamp })
     expect(lab.host.machines.get(other)?.power).toBe('Running')
+  })
+
+  it('claims and tells nothing on a host that this process is still to try', async () => {
+    lab.kube.put(aMachine())
+    await lab.pass(reconciler, key)
+    lab.registry.remove('kvm1')
+    expect(await lab.pass(reconciler, key)).toEqual({ requeueAfter: 1_000 })
+    expect(lab.machine().status).toBeUndefined()
+    expect(lab.slot('s1').status?.phase).toBe('Free')
   })
 
   it.each([['pauses', { 'berth.dev/paused': 'true' }]])('leaves alone what a person %s', async (_, annotations) => {

@@ -44,6 +44,7 @@ export class VirtualMachineReconciler implements Reconciler {
     const decided = await this.#decide(key, signal)
     if (!decided) return { requeueAfter: 1_000 }
     const { view, step } = decided
+    if (step.do === 'Claim' && this.#isOnUntriedHost(step.slot)) return { requeueAfter: 1_000 }
     let failure: BerthError | undefined
     try {
       await act(step, view, this.#dependencies, this.#memory, signal)
@@ -64,6 +65,11 @@ export class VirtualMachineReconciler implements Reconciler {
     const claimed = this.#dependencies.caches.slots.byIndex('consumer', metadata.uid ?? '')
     const names = [status?.hypervisor, ...claimed.map(({ spec }) => spec.hypervisor)]
     return names.some((name) => name !== undefined && isUntried(name, this.#dependencies))
+  }
+
+  #isOnUntriedHost(slot: string): boolean {
+    const hypervisor = this.#dependencies.caches.slots.get(slot)?.spec.hypervisor
+    return hypervisor !== undefined && isUntried(hypervisor, this.#dependencies)
   }
 
   /** The step to take. What needs it is decided anew on live reads; undefined: the object is gone, or paused. */

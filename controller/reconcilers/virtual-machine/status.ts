@@ -18,7 +18,7 @@ export function statusOf(view: View, step: Step, problem: Problem | undefined, n
     ...power(view, step, now),
     ...hardware(view, step),
     ...network(view),
-    ...waiting(view, problem),
+    ...waiting(view, step, problem),
     instanceID: view.desired.instanceID,
     observedGeneration: generation,
     conditions: mergeConditions(vm.status?.conditions ?? [], conditionsOf(view, step, problem), generation, now),
@@ -153,17 +153,19 @@ const addressesOf = (view: View, macAddress: string) =>
 
 const isLinkLocal = (address: string): boolean => /^(fe[89ab]|169[.]254[.])/i.test(address)
 
-function waiting(view: View, problem: Problem | undefined): Fields {
+function waiting(view: View, step: Step, problem: Problem | undefined): Fields {
   const { placement } = view.observed
   const told = problem && placement?.kind === 'Wait' && placement.reason === problem.code ? placement : undefined
   const rejections = told?.rejections.map((rejection) => ({ ...rejection })) ?? []
+  // What its turn had come for, and could not be had, is waited for at the same place.
+  const queue = problem && step.do === 'Claim' ? placement?.queue : told?.queue
   const progress =
     wantsToRun(view.desired) && problem?.code === 'WaitingForImage' && view.placingPercent !== undefined
       ? { step: 'PlacingImage', percent: view.placingPercent, message: 'the image is being copied to the host' }
       : undefined
   return {
     ...(rejections.length > 0 ? { slotRejections: rejections } : {}),
-    ...(told?.queue ? { queue: told.queue } : {}),
+    ...(queue ? { queue } : {}),
     ...(progress ? { progress } : {}),
   } as Fields
 }
