@@ -1,4 +1,5 @@
 import type { Connection, CallOptions as LibvirtCallOptions } from 'node-libvirt'
+import { BerthError } from '../../errors/index.ts'
 import type {
   CallOptions,
   HostInformation,
@@ -116,6 +117,22 @@ export class LibvirtSession implements Session {
 
   async start(instanceID: string, options?: CallOptions): Promise<void> {
     return this.#call('Mutation', 'operations', options, (connection, calls) => start(connection, instanceID, calls))
+  }
+
+  async pause(): Promise<void> {
+    throw new BerthError('NotSupported', 'not yet')
+  }
+
+  async unpause(): Promise<void> {
+    throw new BerthError('NotSupported', 'not yet')
+  }
+
+  async suspend(): Promise<void> {
+    throw new BerthError('NotSupported', 'not yet')
+  }
+
+  async discardMemory(): Promise<void> {
+    throw new BerthError('NotSupported', 'not yet')
   }
 
   async park(instanceID: string, options?: CallOptions): Promise<void> {

@@ -109,6 +109,22 @@ export class XAPISession implements Session {
     return start(this.#view, instanceID, options)
   }
 
+  async pause(): Promise<void> {
+    throw new BerthError('NotSupported', 'not yet')
+  }
+
+  async unpause(): Promise<void> {
+    throw new BerthError('NotSupported', 'not yet')
+  }
+
+  async suspend(): Promise<void> {
+    throw new BerthError('NotSupported', 'not yet')
+  }
+
+  async discardMemory(): Promise<void> {
+    throw new BerthError('NotSupported', 'not yet')
+  }
+
   park(instanceID: string, options: CallOptions = {}): Promise<void> {
     return park(this.#view, instanceID, options)
   }
