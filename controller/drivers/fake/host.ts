@@ -57,7 +57,7 @@ const defaultCapabilities: Capabilities = {
   modes: ['HVM'],
   firmware: ['BIOS'],
   storageTypes: ['Directory'],
-  features: ['GuestAgent', 'LinkedClone', 'Suspend', 'Pause'],
+  features: ['GuestAgent', 'LinkedClone', 'Pause', 'Suspend'],
 }
 
 /** A host in memory: see `index.ts`. */

@@ -39,8 +39,9 @@ export interface FakeMachine {
   stopReason: StopReason
   /** Of the last time that it was paused. */
   pauseReason: PauseReason
-  /** How often its guest has begun anew: going on from a saved memory is no boot. */
+  /** How often its guest has begun anew. */
   boots: number
+  lastStart: 'Boot' | 'Resumption'
   /** The guest was told to shut down while it was held, and will hear it when it goes on. */
   asked: boolean
   /** Ends the work on its memory: the memory is saved, or is not. Absent: it is not being saved. */
@@ -426,7 +427,8 @@ export class Machines {
   #run(machine: FakeMachine, definition: Definition, paused: boolean): void {
     this.#usedMemory += definition.memory
     machine.live = { ...definition }
-    if (machine.power !== 'Suspended') {
+    machine.lastStart = machine.power === 'Suspended' ? 'Resumption' : 'Boot'
+    if (machine.lastStart === 'Boot') {
       machine.boots++
       machine.asked = false
       machine.startedAt = this.#options.clock.monotonic()
@@ -454,6 +456,7 @@ export class Machines {
       stopReason: 'Unknown',
       pauseReason: 'Asked',
       boots: 0,
+      lastStart: 'Boot',
       asked: false,
       endSaving: undefined,
       startedAt: 0,

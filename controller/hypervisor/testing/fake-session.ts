@@ -59,7 +59,7 @@ export class FakeHost {
       modes: ['HVM'],
       firmware: ['BIOS'],
       storageTypes: ['Directory'],
-      features: ['Suspend', 'Pause'],
+      features: ['Pause', 'Suspend'],
     },
   }
   readonly machines = new Map<string, FakeMachine>()
