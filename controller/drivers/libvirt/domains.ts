@@ -1,6 +1,7 @@
 import {
   type Connection,
   type Domain,
+  DomainJobType,
   DomainPausedReason,
   DomainShutoffReason,
   DomainState,
@@ -136,6 +137,21 @@ export function pauseReason(state: number, reason: number): PauseReason {
   if (state !== DomainState.PAUSED) return 'Asked'
   if (faults.has(reason)) return 'Fault'
   return jobs.has(reason) ? 'Job' : 'Asked'
+}
+
+/**
+ * {@link pauseReason} of a domain, with a look at its job where that decides: one that went on paused from a saved memory
+ * says `MIGRATION` for as long as it is held, since libvirt restores by a migration from the file.
+ */
+export async function readPauseReason(
+  domain: Domain,
+  { state, reason }: { readonly state: number; readonly reason: number },
+  options: LibvirtCallOptions,
+): Promise<PauseReason> {
+  const told = pauseReason(state, reason)
+  if (told !== 'Job' || reason !== DomainPausedReason.MIGRATION) return told
+  const job = await ifDefined(() => domain.getJobInfo(options))
+  return job?.type === DomainJobType.NONE ? 'Asked' : told
 }
 
 /** `SHUTDOWN` is the guest's own doing and also the answer to our request: libvirt's reasons look the same. */

@@ -6,7 +6,7 @@ import {
   type CallOptions as LibvirtCallOptions,
 } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import { findOwnDomain, ifDefined, isQEMU, type OwnDomain, pauseReason, powerState } from './domains.ts'
+import { findOwnDomain, ifDefined, isQEMU, type OwnDomain, powerState, readPauseReason } from './domains.ts'
 import { isLibvirtError } from './errors.ts'
 
 /** `ClockBehind`: a guest that was held goes on now. One of Xen's asks Xen for the time, and has no channel for an agent. */
@@ -24,9 +24,9 @@ export async function start(
   const own = await findOwnDomain(connection, instanceID, options)
   if (own === undefined) throw new BerthError('HypervisorRefused', `No machine of instance ${instanceID} is defined.`)
   if (await own.domain.isActive(options)) {
-    const { state, reason } = await own.domain.getState(options)
-    requireNoJob(own, state, reason)
-    if (state !== DomainState.SHUTOFF) return 'Done'
+    const state = await own.domain.getState(options)
+    await requireNoJob(own, state, options)
+    if (state.state !== DomainState.SHUTOFF) return 'Done'
     throw new BerthError('HypervisorBusy', `Domain '${own.domain.name}' is off, but the host still tidies up after it.`)
   }
   const hasManagedSave = await own.domain.hasManagedSave(options)
@@ -128,14 +128,18 @@ async function findRunning(connection: Connection, instanceID: string, options: 
   if (own === undefined || active !== true) {
     throw new BerthError('HypervisorRefused', `No machine of instance ${instanceID} runs.`)
   }
-  const { state, reason } = await own.domain.getState(options)
-  requireNoJob(own, state, reason)
-  return { own, state, power: powerState(own.domain, { state, reason }, false) }
+  const state = await own.domain.getState(options)
+  await requireNoJob(own, state, options)
+  return { own, state: state.state, power: powerState(own.domain, state, false) }
 }
 
 /** libvirt itself would refuse it only after half a minute, in which the connection waits. */
-function requireNoJob({ domain }: OwnDomain, state: number, reason: number): void {
-  if (state !== DomainState.PAUSED || pauseReason(state, reason) !== 'Job') return
+async function requireNoJob(
+  { domain }: OwnDomain,
+  state: { readonly state: number; readonly reason: number },
+  options: LibvirtCallOptions,
+): Promise<void> {
+  if (state.state !== DomainState.PAUSED || (await readPauseReason(domain, state, options)) !== 'Job') return
   throw new BerthError(
     'HypervisorBusy',
     `Domain '${domain.name}' is held by a job: its memory is being saved or moved.`,
