@@ -273,14 +273,16 @@ export interface Session {
   start(instanceID: string, options?: StartOptions): Promise<void>
   /** Holds a running machine's processors; its memory stays. Paused already: nothing. Off: refused. */
   pause(instanceID: string, options?: CallOptions): Promise<void>
-  /** Lets a paused machine go on. Running already: nothing. Off: refused. */
+  /** Lets a paused machine go on, its clock set as by `start`. Running already: nothing. Off: refused. */
   unpause(instanceID: string, options?: CallOptions): Promise<void>
   /**
-   * Writes the memory of a running machine to the host's disk and turns it off; resolves when it is. Suspended already:
-   * nothing. Off: refused. Rejects with NotSupported where the host cannot.
+   * Writes the memory of a running machine to the host's disk and turns it off; resolves when it is. Meanwhile it is
+   * paused for a `Job`, and calls that start, pause, unpause or suspend it are HypervisorBusy; a power cut ends it, with
+   * nothing saved. Suspended already: nothing. Off: refused. Paused: refused by some hosts; let it go on first. Rejects
+   * with NotSupported where the host cannot.
    */
   suspend(instanceID: string, options?: CallOptions): Promise<void>
-  /** Throws the memory of a suspended machine away: it is off then, as after a power cut. None there: nothing. */
+  /** Throws the memory of a suspended machine away: it is off then, as after a power cut. Not suspended: nothing. */
   discardMemory(instanceID: string, options?: CallOptions): Promise<void>
   /** Keeps the definition with tag and disks, but makes the host refuse a start. Works while it runs. Idempotent. */
   park(instanceID: string, options?: CallOptions): Promise<void>

@@ -234,6 +234,9 @@ export class Machines {
     if (machine.definition === undefined) {
       throw new BerthError('HypervisorRefused', `Machine '${machine.hostName}' is not defined: it has no next start.`)
     }
+    // As XAPI does.
+    if (machine.power === 'Paused')
+      throw new BerthError('HypervisorRefused', `Machine '${machine.hostName}' is paused.`)
     const delay = this.#options.random.duration(this.saveTime)
     if (delay > 0) return this.#saveIn(machine, delay)
     this.save(machine)

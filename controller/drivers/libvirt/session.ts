@@ -137,7 +137,7 @@ export class LibvirtSession implements Session {
   }
 
   async suspend(instanceID: string, options?: CallOptions): Promise<void> {
-    return this.#call('Mutation', 'operations', options, (connection, calls) => suspend(connection, instanceID, calls))
+    return this.#call('Mutation', 'suspends', options, (connection, calls) => suspend(connection, instanceID, calls))
   }
 
   async discardMemory(instanceID: string, options?: CallOptions): Promise<void> {

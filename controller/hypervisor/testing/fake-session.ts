@@ -236,7 +236,11 @@ export class FakeSession implements Session {
   }
 
   async suspend(instanceID: string): Promise<void> {
-    if (this.#own(instanceID)?.power !== 'Suspended') this.#on(instanceID).power = 'Suspended'
+    if (this.#own(instanceID)?.power === 'Suspended') return
+    const machine = this.#on(instanceID)
+    // As XAPI does.
+    if (machine.power === 'Paused') throw new BerthError('HypervisorRefused', 'it is paused')
+    machine.power = 'Suspended'
   }
 
   async discardMemory(instanceID: string): Promise<void> {
