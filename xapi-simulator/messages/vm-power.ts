@@ -211,6 +211,7 @@ function setState(call: Call, vm: string, operation: string, power_state: 'Runni
   return operateOnVm(call, vm, operation, () => {
     call.pool.database.update('VM', vm, { power_state })
     call.pool.refreshAround('VM', vm)
+    if (power_state === 'Running') startGuest(call.pool, vm)
     return undefined
   })
 }

@@ -134,6 +134,17 @@ test('the guest tells its addresses some time after the start, and no more once 
   ])
 })
 
+test('a guest that was held when it would have told its addresses tells them when it goes on', async () => {
+  const pool = await TestPool.open()
+  const vm = await pool.makeWholeVm()
+  await pool.call('VM.start', vm, true, false)
+  await pool.clock.advance(60_000)
+  expect(await pool.call('VM.get_guest_metrics', vm)).toBe('OpaqueRef:NULL')
+  await pool.call('VM.unpause', vm)
+  await pool.clock.advance(60_000)
+  expect(await pool.call('VM.get_guest_metrics', vm)).not.toBe('OpaqueRef:NULL')
+})
+
 test('a guest that shuts down by itself is halted, or started again if that is set', async () => {
   const pool = await TestPool.open()
   const [halts, restarts] = [await pool.makeVm(), await pool.makeVm({ actions_after_shutdown: 'restart' })]
