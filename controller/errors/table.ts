@@ -130,6 +130,17 @@ export const errorTable = {
     'Owner',
     'The guest did not shut down in time, and shutdownMode: Soft does not cut the power.',
   ),
+  GuestCrashed: entry(
+    'Terminal',
+    'Owner',
+    'The guest crashed, and onCrash is Stop: set a new restart.token, or powerState to Stopped and back, to start it.',
+  ),
+  NothingToSuspend: entry(
+    'Terminal',
+    'Owner',
+    'powerState is Suspended, but the machine is off, so that there is no memory to save: set powerState to Running first.',
+  ),
+  NotSupported: entry('Terminal', 'Owner', 'The hypervisor cannot do this; the message says what.'),
   Drifted: entry('Terminal', 'Owner', 'The machine is not as declared, by something done on the host.'),
   Vanished: entry('Terminal', 'Administrator', 'The machine is gone from the host. It is not made anew by itself.'),
   // Images

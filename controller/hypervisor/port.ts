@@ -28,6 +28,13 @@ export type PowerState = 'Running' | 'Paused' | 'Suspended' | 'Stopped'
 /** Why a machine is off, as far as the host still knows. A hint: hosts forget reasons when their daemon restarts. */
 export type StopReason = 'Guest' | 'Crash' | 'Outside' | 'Failed' | 'Unknown'
 
+/**
+ * Why a machine is paused. `Asked`: somebody or something wants it so. `Fault`: the host holds it, since it cannot go on
+ * (a disk that cannot be written, a crash kept for a look). `Job`: the host holds it while it does something with it
+ * (saves its memory, makes a snapshot), and lets it go on then.
+ */
+export type PauseReason = 'Asked' | 'Fault' | 'Job'
+
 export interface DiskSpec {
   /** Name of the disk in the object's spec; the guest sees it as the serial number. */
   readonly name: string
@@ -96,6 +103,8 @@ export interface ObservedMachine {
   readonly hostName: string
   readonly power: PowerState
   readonly stopReason?: StopReason
+  /** Of a machine that is paused. */
+  readonly pauseReason?: PauseReason
   /** The host refuses to start it: see {@link Session.park}. */
   readonly parked: boolean
   /** Not defined: it vanishes when it stops. */
@@ -233,6 +242,11 @@ export interface CallOptions {
   readonly beforeSend?: () => void
 }
 
+export interface StartOptions extends CallOptions {
+  /** Its processors are held from the first instruction on, until {@link Session.unpause}. */
+  readonly paused?: boolean
+}
+
 /** A connection to one hypervisor. Methods may be called concurrently. */
 export interface Session {
   readonly information: HostInformation
@@ -252,8 +266,24 @@ export interface Session {
   createDisk(disk: RootDisk, options?: CallOptions): Promise<void>
   /** Writes the seed, then defines; never starts. Also un-parks, and mends a wrong tag. A running machine's seed stays. */
   define(machine: MachineSpec, options?: CallOptions): Promise<void>
-  /** Starts a defined machine. Running already: nothing. Parked or absent: refused by the host. */
-  start(instanceID: string, options?: CallOptions): Promise<void>
+  /**
+   * Starts a defined machine; one that is suspended goes on where it was, and its clock is set by its agent, where one
+   * answers. Running or paused already: nothing. Parked or absent: refused by the host.
+   */
+  start(instanceID: string, options?: StartOptions): Promise<void>
+  /** Holds a running machine's processors; its memory stays. Paused already: nothing. Off: refused. */
+  pause(instanceID: string, options?: CallOptions): Promise<void>
+  /** Lets a paused machine go on, its clock set as by `start`. Running already: nothing. Off: refused. */
+  unpause(instanceID: string, options?: CallOptions): Promise<void>
+  /**
+   * Writes the memory of a running machine to the host's disk and turns it off; resolves when it is. Meanwhile it is
+   * paused for a `Job`, and calls that start, pause, unpause or suspend it are HypervisorBusy; a power cut ends it, with
+   * nothing saved. Suspended already: nothing. Off: refused. Paused: refused by some hosts; let it go on first. Rejects
+   * with NotSupported where the host cannot.
+   */
+  suspend(instanceID: string, options?: CallOptions): Promise<void>
+  /** Throws the memory of a suspended machine away: it is off then, as after a power cut. Not suspended: nothing. */
+  discardMemory(instanceID: string, options?: CallOptions): Promise<void>
   /** Keeps the definition with tag and disks, but makes the host refuse a start. Works while it runs. Idempotent. */
   park(instanceID: string, options?: CallOptions): Promise<void>
   /** Asks the guest to shut down; returns when asked. */

@@ -50,6 +50,8 @@ export async function arrangeContents(files: string, work: string): Promise<Imag
   }
   // Where the kernel calls them when Xen asks for a shutdown or a reboot.
   for (const program of ['poweroff', 'reboot']) root.link(`/sbin/${program}`, '../bin/busybox')
+  // Where the guest agent looks for it when it is to set the clock.
+  root.link('/sbin/hwclock', '../bin/busybox')
   for (const program of programs) {
     root.file(program, join(files, program), 0o755)
     for (const [path, source] of await libraries(files, program)) root.file(path, source, 0o755)

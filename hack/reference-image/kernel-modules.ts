@@ -8,7 +8,7 @@ export const moduleGroups = {
   scsi: ['virtio_scsi', 'sd_mod', 'sr_mod', 'ata_generic', 'ata_piix'],
   net: ['virtio_net', 'xen-netfront'],
   seed: ['isofs', 'vfat', 'nls_ascii', 'nls_cp437', 'nls_iso8859-1', 'nls_utf8'],
-  devices: ['button', 'evdev', 'virtio_console', 'virtio-rng', 'virtio_balloon'],
+  devices: ['button', 'evdev', 'virtio_console', 'virtio-rng', 'virtio_balloon', 'pvpanic', 'pvpanic-mmio'],
 } as const
 
 /** The modules of one kernel, with the dependencies that they state in their .modinfo section. */

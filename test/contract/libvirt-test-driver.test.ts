@@ -15,6 +15,8 @@ const MiB = 2 ** 20
 const lacks: Lacks = {
   Definitions: 'it offers i686 alone, which Berth writes no definitions for',
   Uploads: 'its storage has no streams',
+  PausedStarts: 'its start takes no flags',
+  StartReasons: 'it says of every start that it was a boot',
   FencedStart: 'it starts a machine without looking for its networks',
   DeafGuests: 'its guests obey at once',
   Restart: 'its machines are gone with the daemon',
@@ -66,6 +68,10 @@ async function setup(): Promise<DriverWorld> {
       })
       await world.define(id, xml.replace('<domain type="qemu">', '<domain type="test">').replace(' machine="pc"', ''))
     },
+    savedMemories: async () =>
+      (await world.virsh('list', '--all', '--with-managed-save', '--uuid'))
+        .split('\n')
+        .filter((id) => id.trim() !== ''),
     freeze: () => freezeDaemon(hypervisor),
     snapshotDisks: excluded,
     diskSources: excluded,

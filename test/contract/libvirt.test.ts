@@ -15,8 +15,9 @@ async function setup(): Promise<DriverWorld> {
   const { directory, uri, poolName, poolPath, networkName } = hypervisor
   const world = new VirshWorld(hypervisor.virsh)
   const inHost = async (command: string, ...args: readonly string[]) => {
-    const { code, stderr } = await hypervisor.run(command, args)
+    const { code, stdout, stderr } = await hypervisor.run(command, args)
     if (code !== 0) throw new Error(`${command}: ${stderr}`)
+    return stdout
   }
   const smallPool = 'small'
   await inHost('mkdir', '-p', join(directory, smallPool))
@@ -45,6 +46,8 @@ async function setup(): Promise<DriverWorld> {
       await world.define(id, `<domain type='qemu'><name>${hostName}</name><uuid>${id}</uuid>${memory}${os}</domain>`)
       return id
     },
+    savedMemories: async () =>
+      (await inHost('ls', '/var/lib/libvirt/qemu/save')).split('\n').filter((file) => file !== ''),
     snapshotDisks: async (id) => {
       await world.virsh('snapshot-create-as', id, 'backup', '--disk-only', '--no-metadata')
       await world.virsh('pool-refresh', poolName)

@@ -89,6 +89,9 @@ function image(content = randomBytes(MiB)): ImageContent {
   }
 }
 
+/** Whose power is changed step by step, by calls whose answers are lost. */
+const lostAnswers = randomUUID()
+
 const vmsOf = (instanceID: string) =>
   pool.control.database.all('VM').filter(([, { other_config }]) => other_config['berth.dev/instanceID'] === instanceID)
 const vmOf = (instanceID: string): string => vmsOf(instanceID)[0]?.[0] ?? 'none'
@@ -329,6 +332,52 @@ describe('effects that are not known', () => {
     expect((await session.observe(id)).machine).toMatchObject({ power: 'Running', parked: true })
     await session.powerOff(id)
   })
+
+  test('a suspend that outlasts its deadline holds the machine for a job; a power cut ends it', async () => {
+    const session = await connect({ callTimeout: 1_000 })
+    const id = await defined(session)
+    await session.start(id)
+    const held = async () => {
+      await expect(session.suspend(id)).rejects.toMatchObject({ code: 'CallTimedOut', class: 'Ambiguous' })
+      expect((await session.observe(id)).machine).toMatchObject({ power: 'Paused', pauseReason: 'Job' })
+      for (const call of [session.start(id), session.unpause(id), session.suspend(id)]) {
+        await expect(call).rejects.toMatchObject({ code: 'HypervisorBusy' })
+      }
+    }
+    pool.control.setDuration('VM.suspend', 3_000)
+    try {
+      await held()
+      await session.powerOff(id)
+      expect((await session.observe(id)).machine?.power).toBe('Stopped')
+      await session.start(id)
+      await held()
+      await eventually(async () => (await session.observe(id)).machine?.power === 'Suspended')
+    } finally {
+      pool.control.setDuration('VM.suspend', 0)
+    }
+    await session.suspend(id)
+    await session.discardMemory(id)
+  })
+
+  test.each([
+    ['suspend', 'VM.suspend', 'Suspended'],
+    ['start', 'VM.resume', 'Running'],
+    ['pause', 'VM.pause', 'Paused'],
+    ['unpause', 'VM.unpause', 'Running'],
+    ['suspend', 'VM.suspend', 'Suspended'],
+    ['discardMemory', 'VM.hard_shutdown', 'Stopped'],
+  ] as const)(
+    '%s: done, though the answer was lost; the same again changes nothing',
+    async (method, message, power) => {
+      const session = await connect()
+      if (vmsOf(lostAnswers).length === 0) await session.start(await defined(session, machine(lostAnswers)))
+      pool.control.fault(message, { kind: 'reset', when: 'after' })
+      await expect(session[method](lostAnswers)).rejects.toMatchObject({ class: 'Ambiguous' })
+      await eventually(async () => (await session.observe(lostAnswers)).machine?.power === power)
+      await session[method](lostAnswers)
+      expect((await session.observe(lostAnswers)).machine?.power).toBe(power)
+    },
+  )
 
   test('waits for many tasks keep no other call from being sent', async () => {
     const { members, credentials: { username = '', password = '', certificateAuthority = '' } = {} } =

@@ -39,6 +39,9 @@ async function setup(): Promise<DriverWorld> {
     describeMachine: async (id) => JSON.stringify(describe(control, id)),
     removeForeign: async (id) => control.database.remove('VM', machineOf(control, id)),
     makeTransient: () => lacking('transient machines'),
+    lastStart: () => lacking('reasons of starts'),
+    savedMemories: async () =>
+      control.database.all('VDI').flatMap(([vdi, { type }]) => (type === 'suspend' ? vdi : [])),
     snapshotDisks: () => lacking('external snapshots'),
     diskSources: () => [],
     readVolume: async (_, volume) => readVolume(control, volume),
@@ -118,6 +121,7 @@ describeDriverContract('xapi with the simulator', setup, {
   DirectoryPools: 'SRs are made on the pool',
   ChosenIDs: 'XAPI chooses the UUID of a machine',
   TransientMachines: 'a machine is in the database as long as it runs',
+  StartReasons: 'XAPI keeps no reason',
   StopReasons: 'XAPI keeps no reason',
   Freezing: 'the simulator hangs by call, which the tests of the driver use',
 })

@@ -58,6 +58,8 @@ async function setup(): Promise<DriverWorld> {
       await world.define(id, `<domain type='xen'><name>${hostName}</name><uuid>${id}</uuid>${memory}${os}</domain>`)
       return id
     },
+    savedMemories: async () =>
+      (await inHost('ls /var/lib/libvirt/libxl/save')).split('\n').filter((file) => file !== ''),
     // libxl takes none; by hand, the disks become copies over what they were.
     async snapshotDisks(id) {
       const moved = (await world.virsh('dumpxml', '--inactive', id)).replaceAll(
@@ -90,4 +92,6 @@ async function setup(): Promise<DriverWorld> {
   }
 }
 
-describeDriverContract('libvirt, Xen', setup)
+describeDriverContract('libvirt, Xen', setup, {
+  StartReasons: 'libxl says of every start that it was a boot',
+})

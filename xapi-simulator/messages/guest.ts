@@ -1,13 +1,17 @@
 import { nullReference } from '../model/types.ts'
 import type { Pool } from '../state/pool.ts'
 
-/** Boots the guest of a machine that runs: some time later its agent reports the addresses, if it has one. */
+/**
+ * Has the guest of a machine that runs go on: some time later its agent reports the addresses, if it has one and has
+ * not told them yet. One that is paused by then tells nothing until it goes on.
+ */
 export function startGuest(pool: Pool, vm: string): void {
   if (!pool.guest.agent) return
   const { domid } = pool.database.get('VM', vm)
   pool.options.clock.after(pool.guest.agentDelay, () => {
     const machine = pool.database.find('VM', vm)
     if (machine === undefined || machine.domid !== domid || machine.power_state !== 'Running') return
+    if (machine.guest_metrics !== nullReference) return
     const addresses = machine.VIFs.flatMap((reference) => {
       const vif = pool.database.find('VIF', reference)
       if (vif === undefined) return []

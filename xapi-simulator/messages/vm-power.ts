@@ -100,17 +100,48 @@ function boot(pool: Pool, vm: string, host: string, paused: boolean): void {
 
 async function start(call: Call, vm: string, operation: string, paused: boolean, host?: string): Promise<undefined> {
   const { pool } = call
-  let chosen = ''
-  const reserve = () => {
+  const prepare = () => {
     assertMemoryOrder(pool.database.get('VM', vm))
     assertDisksFree(pool, vm)
+  }
+  return placed(call, vm, operation, host, prepare, (chosen) => boot(pool, vm, chosen, paused))
+}
+
+async function resume(call: Call, vm: string, operation: string, paused: boolean, host?: string): Promise<undefined> {
+  const { pool } = call
+  return placed(
+    call,
+    vm,
+    operation,
+    host,
+    () => {},
+    (chosen) => {
+      boot(pool, vm, chosen, paused)
+      dropSuspendImage(pool, vm)
+    },
+  )
+}
+
+/** An operation that brings a machine to a host: it is chosen at the beginning, and its memory is taken from then on. */
+async function placed(
+  call: Call,
+  vm: string,
+  operation: string,
+  host: string | undefined,
+  prepare: () => void,
+  effect: (chosen: string) => void,
+): Promise<undefined> {
+  const { pool } = call
+  let chosen = ''
+  const reserve = () => {
+    prepare()
     if (host !== undefined) assertCanRun(pool, vm, host)
     chosen = host ?? chooseHost(pool, vm)
     pool.database.update('VM', vm, { scheduled_to_be_resident_on: chosen })
     countMemory(pool)
   }
   try {
-    await operateOnVm(call, vm, operation, () => boot(pool, vm, chosen, paused), reserve)
+    await operateOnVm(call, vm, operation, () => effect(chosen), reserve)
   } catch (error) {
     if (chosen !== '' && pool.database.find('VM', vm)) {
       pool.database.update('VM', vm, { scheduled_to_be_resident_on: nullReference })
@@ -118,16 +149,6 @@ async function start(call: Call, vm: string, operation: string, paused: boolean,
     }
     throw error
   }
-  return undefined
-}
-
-async function resume(call: Call, vm: string, operation: string, paused: boolean, host?: string): Promise<undefined> {
-  const { pool } = call
-  await operateOnVm(call, vm, operation, () => {
-    if (host !== undefined) assertCanRun(pool, vm, host)
-    boot(pool, vm, host ?? chooseHost(pool, vm), paused)
-    dropSuspendImage(pool, vm)
-  })
   return undefined
 }
 
@@ -150,9 +171,26 @@ function assertGuestFollows(pool: Pool, vm: string): void {
   if (!pool.guest.agent) throw new XapiError('VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT', vm)
 }
 
+/** What xapi cancels before it cuts a machine's power. */
+const cutOff: readonly string[] = [
+  'clean_shutdown',
+  'clean_reboot',
+  'hard_reboot',
+  'pool_migrate',
+  'call_plugin',
+  'suspend',
+]
+
+function cancelForPowerCut({ database, cancellations }: Pool, vm: string): void {
+  for (const [task, operation] of Object.entries(database.get('VM', vm).current_operations)) {
+    if (cutOff.includes(operation)) cancellations.get(task)?.()
+  }
+}
+
 async function stop(call: Call, vm: string, operation: 'clean_shutdown' | 'hard_shutdown'): Promise<undefined> {
   await operateOnVm(call, vm, operation, () => {
     if (operation === 'clean_shutdown') assertGuestFollows(call.pool, vm)
+    if (operation === 'hard_shutdown') cancelForPowerCut(call.pool, vm)
     halt(call.pool, vm)
     dropSuspendImage(call.pool, vm)
   })
@@ -173,6 +211,7 @@ function setState(call: Call, vm: string, operation: string, power_state: 'Runni
   return operateOnVm(call, vm, operation, () => {
     call.pool.database.update('VM', vm, { power_state })
     call.pool.refreshAround('VM', vm)
+    if (power_state === 'Running') startGuest(call.pool, vm)
     return undefined
   })
 }

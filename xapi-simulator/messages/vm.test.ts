@@ -58,6 +58,58 @@ describe('where a machine runs', () => {
   })
 })
 
+describe('a machine whose memory is written to a disk', () => {
+  const images = (pool: TestPool) => pool.control.database.all('VDI').filter(([, { type }]) => type === 'suspend')
+  const state = (pool: TestPool, vm: string) => pool.call<string>('VM.get_power_state', vm)
+
+  test('goes on, paused if that is asked for, and leaves nothing of it on the SR; so does a power cut', async () => {
+    const pool = await TestPool.open()
+    const vm = await pool.makeWholeVm()
+    await start(pool, vm)
+    for (const [paused, after] of [
+      [false, 'Running'],
+      [true, 'Paused'],
+    ] as const) {
+      await pool.call('VM.suspend', vm)
+      expect([await state(pool, vm), images(pool).length]).toEqual(['Suspended', 1])
+      await pool.call('VM.resume', vm, paused, false)
+      expect([await state(pool, vm), images(pool).length]).toEqual([after, 0])
+    }
+    expect(await failure(pool.call('VM.suspend', vm))).toEqual(['VM_BAD_POWER_STATE', vm, 'running', 'paused'])
+    await pool.call('VM.unpause', vm)
+    await pool.call('VM.suspend', vm)
+    for (const [message, ...rest] of [['VM.start', false, false], ['VM.unpause']] as const) {
+      expect((await failure(pool.call(message, vm, ...rest)))[0]).toBe('VM_BAD_POWER_STATE')
+    }
+    await pool.call('VM.set_blocked_operations', vm, { resume: 'parked' })
+    expect(await failure(pool.call('VM.resume', vm, false, false))).toEqual(['OPERATION_BLOCKED', vm, 'parked'])
+    await pool.call('VM.hard_shutdown', vm)
+    expect([await state(pool, vm), images(pool).length]).toEqual(['Halted', 0])
+  })
+
+  test('has its power cut meanwhile: it is halted, and the suspend is given up', async () => {
+    const pool = await TestPool.open()
+    const vm = await pool.makeWholeVm()
+    await start(pool, vm)
+    pool.control.setDuration('VM.suspend', 1000)
+    const task = await pool.call<string>('Async.VM.suspend', vm)
+    await pool.call('VM.hard_shutdown', vm)
+    await pool.clock.advance(1000)
+    expect([await state(pool, vm), images(pool).length]).toEqual(['Halted', 0])
+    expect(await pool.call('task.get_status', task)).toBe('cancelled')
+  })
+
+  test('has its memory taken from the moment it begins to go on', async () => {
+    const pool = await TestPool.open({ memory: (4.5 * 1024 + 1000) * mebibyte })
+    const [first, second] = [await pool.makeVm(memory(600 * mebibyte)), await pool.makeVm(memory(600 * mebibyte))]
+    await start(pool, first)
+    await pool.call('VM.suspend', first)
+    pool.control.setDuration('VM.resume', 1000)
+    await pool.call('Async.VM.resume', first, false, false)
+    expect(await failure(start(pool, second))).toEqual(['NO_HOSTS_AVAILABLE'])
+  })
+})
+
 test('the guest tells its addresses some time after the start, and no more once it is halted', async () => {
   const pool = await TestPool.open()
   pool.control.setGuest({ agentDelay: 5000 })
@@ -80,6 +132,17 @@ test('the guest tells its addresses some time after the start, and no more once 
     'VM_guest_metrics',
     metrics,
   ])
+})
+
+test('a guest that was held when it would have told its addresses tells them when it goes on', async () => {
+  const pool = await TestPool.open()
+  const vm = await pool.makeWholeVm()
+  await pool.call('VM.start', vm, true, false)
+  await pool.clock.advance(60_000)
+  expect(await pool.call('VM.get_guest_metrics', vm)).toBe('OpaqueRef:NULL')
+  await pool.call('VM.unpause', vm)
+  await pool.clock.advance(60_000)
+  expect(await pool.call('VM.get_guest_metrics', vm)).not.toBe('OpaqueRef:NULL')
 })
 
 test('a guest that shuts down by itself is halted, or started again if that is set', async () => {

@@ -55,6 +55,8 @@ function world(wrap: (session: Session) => Session): DriverWorld {
     },
     removeForeign: async (id) => host.removeMachine(id),
     makeTransient: async (id) => host.makeTransient(id),
+    lastStart: async (id) => host.machine(id).lastStart,
+    savedMemories: async () => host.machines.list().flatMap(({ id, power }) => (power === 'Suspended' ? id : [])),
     snapshotDisks: async (id) => host.snapshotDisks(id),
     diskSources: (description) => Object.values(JSON.parse(description).definition.moved),
     async readVolume(pool, volume) {

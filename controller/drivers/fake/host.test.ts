@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { type ImageContent, type Session, volumeNames } from '../../hypervisor/port.ts'
 import { inventory, watchForDoubles } from './index.ts'
-import { FakeBench, spec } from './testing/bench.ts'
+import { callTimeout, FakeBench, Outcome, spec } from './testing/bench.ts'
 
 const GiB = 2 ** 30
 
@@ -143,7 +143,62 @@ describe('what hosts do', () => {
   })
 })
 
+describe('a suspend that takes time', () => {
+  const saving = async () => {
+    bench.host.machines.saveTime = 60_000
+    const id = await running()
+    const outcome = new Outcome(session.suspend(id))
+    await bench.clock.advance(callTimeout)
+    return { id, outcome }
+  }
+
+  test('holds the machine for a job that goes on after the deadline of its caller', async () => {
+    const { id, outcome } = await saving()
+    expect([outcome.state, await observed(id)]).toMatchObject(['CallTimedOut', { power: 'Paused', pauseReason: 'Job' }])
+    for (const call of [session.start(id), session.pause(id), session.unpause(id), session.suspend(id)]) {
+      await expect(call).rejects.toMatchObject({ code: 'HypervisorBusy' })
+    }
+    await bench.clock.advance(60_000 - callTimeout)
+    expect(await observed(id)).toMatchObject({ power: 'Suspended' })
+    await session.suspend(id)
+  })
+
+  test('is ended by a power cut, and nothing is saved', async () => {
+    const { id } = await saving()
+    await session.powerOff(id)
+    await bench.clock.advance(60_000)
+    expect(await observed(id)).toMatchObject({ power: 'Stopped', stopReason: 'Outside' })
+  })
+
+  test('is forgotten with the daemon: the guest goes on, and can be suspended anew', async () => {
+    const { id } = await saving()
+    bench.host.restartDaemon()
+    session = await bench.connect()
+    await bench.clock.advance(60_000)
+    expect(await observed(id)).toMatchObject({ power: 'Running' })
+    bench.host.machines.saveTime = 0
+    await session.suspend(id)
+    expect(await observed(id)).toMatchObject({ power: 'Suspended' })
+  })
+})
+
 describe('guests', () => {
+  test('hear what they were told while they were held when they go on, from a saved memory too', async () => {
+    bench.host.machines.guests = { shutdownTime: 1000 }
+    for (const [hold, letGo] of [
+      ['pause', 'unpause'],
+      ['suspend', 'start'],
+    ] as const) {
+      const id = await running()
+      await session.shutdown(id)
+      await session[hold](id)
+      await bench.clock.advance(1000)
+      expect(await observed(id)).toMatchObject({ power: hold === 'pause' ? 'Paused' : 'Suspended' })
+      await session[letGo](id)
+      expect(await observed(id)).toMatchObject({ power: 'Stopped', stopReason: 'Guest' })
+    }
+  })
+
   test('shut down in their time, as if they had wanted to', async () => {
     bench.host.machines.guests = { shutdownTime: 1000 }
     const id = await running()

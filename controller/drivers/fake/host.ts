@@ -4,6 +4,7 @@ import type {
   Capabilities,
   HostInformation,
   ObservedInterface,
+  PauseReason,
   PowerState,
   StopReason,
   Tag,
@@ -14,7 +15,7 @@ import { EventBus, type EventFaults } from './events.ts'
 import type { FaultRule, Latencies } from './faults.ts'
 import type { Hold } from './holds.ts'
 import { type FakeMachine, type Guests, Machines } from './machines.ts'
-import { Random } from './random.ts'
+import { type Duration, Random } from './random.ts'
 import { FakePool, Storage } from './storage.ts'
 import { type JournalEntry, Traffic } from './traffic.ts'
 
@@ -41,6 +42,8 @@ export interface FakeHypervisorOptions {
   readonly guests?: Guests
   /** After a machine went off, the host is busy with it for so long, ms: a start is refused until then. */
   readonly releaseDelay?: number
+  /** How long the host writes at a machine's memory when it is suspended, ms. */
+  readonly saveTime?: Duration
 }
 
 /** A session, as its host sees it. */
@@ -54,7 +57,7 @@ const defaultCapabilities: Capabilities = {
   modes: ['HVM'],
   firmware: ['BIOS'],
   storageTypes: ['Directory'],
-  features: ['GuestAgent', 'LinkedClone'],
+  features: ['GuestAgent', 'LinkedClone', 'Pause', 'Suspend'],
 }
 
 /** A host in memory: see `index.ts`. */
@@ -101,6 +104,7 @@ export class FakeHypervisor {
     this.events.faults = options.eventFaults ?? {}
     if (options.guests !== undefined) this.machines.guests = options.guests
     this.machines.releaseDelay = options.releaseDelay ?? 0
+    this.machines.saveTime = options.saveTime ?? 0
   }
 
   get information(): HostInformation {
@@ -164,11 +168,17 @@ export class FakeHypervisor {
     this.#refusal = undefined
   }
 
-  /** The daemon begins anew: it forgets what it worked on, and why machines are off. Machines run on. */
+  /**
+   * The daemon begins anew: it forgets what it worked on, and why machines are off. Machines run on, those that were
+   * being saved too.
+   */
   restartDaemon(): void {
     this.traffic.drop()
     this.disconnect()
-    for (const machine of this.machines.all.values()) machine.stopReason = 'Unknown'
+    for (const machine of this.machines.all.values()) {
+      machine.stopReason = 'Unknown'
+      this.machines.abandonSaving(machine)
+    }
   }
 
   /** As by a power cut: machines are off, nobody knows why, and those without a definition are gone. */
@@ -211,8 +221,9 @@ export class FakeHypervisor {
   }
 
   /** Stops its CPUs, or lets them go on. */
-  setPower(id: string, power: Extract<PowerState, 'Running' | 'Paused'>): void {
-    this.machines.change(this.machine(id), { power }, power)
+  setPower(id: string, power: Extract<PowerState, 'Running' | 'Paused'>, reason: PauseReason = 'Asked'): void {
+    if (power === 'Paused') this.machines.hold(this.machine(id), reason)
+    else this.machines.letGo(this.machine(id))
   }
 
   /** Saves its memory to a file; the next start goes on from there. */
@@ -221,7 +232,7 @@ export class FakeHypervisor {
   }
 
   discardSaved(id: string): void {
-    this.machines.change(this.machine(id), { power: 'Stopped' }, 'Stopped')
+    this.machines.discardSaved(this.machine(id))
   }
 
   /** A snapshot as backup tools make it: its disks are other files from then on. */

@@ -11,7 +11,8 @@
  * arrives. Without latencies and faults a call is done at once, without a timer.
  *
  * - Time: `latencies` per method (to the host, at the host, to the caller), `releaseDelay` after a stop (a start is
- *   HypervisorBusy until the host has cleared the last run away), `guests` (time to boot and to shut down, or deaf).
+ *   HypervisorBusy until the host has cleared the last run away), `saveTime` of a suspend (Paused by a Job, and
+ *   HypervisorBusy; goes on after the caller's deadline), `guests` (time to boot and to shut down, or deaf).
  * - Calls: `setFaults(rules)`, seeded: refused, lost, unanswered, late, slow (HypervisorBusy for others meanwhile),
  *   disconnected before or after the effect, an image cut short. After its deadline a call is Ambiguous and goes on.
  * - Exact order: `const hold = host.hold({ method: 'start' }); const call = await hold.next();

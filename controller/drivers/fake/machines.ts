@@ -5,6 +5,7 @@ import type {
   MachineSpec,
   ObservedInterface,
   ObservedMachine,
+  PauseReason,
   PowerState,
   StopReason,
   Tag,
@@ -36,7 +37,16 @@ export interface FakeMachine {
   live: Definition | undefined
   power: PowerState
   stopReason: StopReason
-  /** Begin of this run, by the host's clock. */
+  /** Of the last time that it was paused. */
+  pauseReason: PauseReason
+  /** How often its guest has begun anew. */
+  boots: number
+  lastStart: 'Boot' | 'Resumption'
+  /** The guest was told to shut down while it was held, and will hear it when it goes on. */
+  asked: boolean
+  /** Ends the work on its memory: the memory is saved, or is not. Absent: it is not being saved. */
+  endSaving: ((saved: boolean) => void) | undefined
+  /** Begin of this boot, by the host's clock. */
   startedAt: number
   /** Until then the host has not cleared away the last run. */
   releasedAt: number
@@ -70,6 +80,8 @@ const unstorable = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}
 export class Machines {
   readonly all = new Map<string, FakeMachine>()
   guests: Guests = { shutdownTime: 0 }
+  /** How long the host writes at a machine's memory when it is suspended. */
+  saveTime: Duration = 0
   /** How long a machine that went off cannot be started again: the host has not cleared it away yet. */
   releaseDelay = 0
   /** Called whenever a machine has begun to run. */
@@ -107,7 +119,7 @@ export class Machines {
     if (machine === undefined) return {}
     const foreign = this.whyForeign(machine)
     if (foreign !== undefined) return { foreign }
-    const { id, hostName, definition, live, power, stopReason } = machine
+    const { id, hostName, definition, live, power, stopReason, pauseReason } = machine
     const known = definition ?? live
     const running = live ?? definition
     if (known?.tag === undefined || running === undefined) return {}
@@ -118,6 +130,7 @@ export class Machines {
         hostName,
         power,
         ...(power === 'Stopped' ? { stopReason } : {}),
+        ...(power === 'Paused' ? { pauseReason } : {}),
         parked: isParked(machine),
         transient: definition === undefined,
         cpus: running.cpus,
@@ -173,22 +186,67 @@ export class Machines {
     }
     const seedPool = storage.active(seed.pool)
     let changed = false
-    if (seed.files !== undefined && before?.live === undefined) changed = seedPool.writeSeed(seed.volume, seed.files)
+    // What is in a guest's memory, saved or not, has to fit what it reads.
+    if (seed.files !== undefined && (before === undefined || before.power === 'Stopped')) {
+      changed = seedPool.writeSeed(seed.volume, seed.files)
+    }
     storage.requireVolume('seed', seed.pool, seed.volume)
     const { cpus, memory, interfaces } = spec
     const definition: Definition = { cpus, memory, tag, parked: false, disks, interfaces, moved: {} }
     return this.#redefine(before ?? this.#add(tag.instanceID, this.#freeName(spec)), definition) || changed
   }
 
-  start(instanceID: string): boolean {
+  /** `paused`: it is held from the first moment on. A saved memory is gone on from. */
+  start(instanceID: string, paused = false): boolean {
     const machine = this.own(instanceID)
     const definition = machine?.definition
-    if (machine?.live !== undefined) return false
+    if (machine?.live !== undefined) {
+      this.#requireNotSaving(machine)
+      return false
+    }
     if (machine === undefined || definition === undefined) {
       throw new BerthError('HypervisorRefused', `No machine of instance ${instanceID} is defined.`)
     }
     this.#requireStartable(machine, definition)
-    this.#run(machine, definition)
+    this.#run(machine, definition, paused)
+    return true
+  }
+
+  pause(instanceID: string): boolean {
+    const machine = this.#running(instanceID)
+    if (machine.power === 'Paused') return false
+    this.hold(machine, 'Asked')
+    return true
+  }
+
+  unpause(instanceID: string): boolean {
+    const machine = this.#running(instanceID)
+    if (machine.power === 'Running') return false
+    this.letGo(machine)
+    return true
+  }
+
+  /** Until the memory is saved the machine is held, and its host busy with it. */
+  suspend(instanceID: string): boolean | Promise<boolean> {
+    const suspended = this.own(instanceID)
+    if (suspended?.power === 'Suspended') return false
+    const machine = this.#running(instanceID)
+    if (machine.definition === undefined) {
+      throw new BerthError('HypervisorRefused', `Machine '${machine.hostName}' is not defined: it has no next start.`)
+    }
+    // As XAPI does.
+    if (machine.power === 'Paused')
+      throw new BerthError('HypervisorRefused', `Machine '${machine.hostName}' is paused.`)
+    const delay = this.#options.random.duration(this.saveTime)
+    if (delay > 0) return this.#saveIn(machine, delay)
+    this.save(machine)
+    return true
+  }
+
+  discardMemory(instanceID: string): boolean {
+    const machine = this.own(instanceID)
+    if (machine?.power !== 'Suspended') return false
+    this.discardSaved(machine)
     return true
   }
 
@@ -210,11 +268,13 @@ export class Machines {
   shutdown(instanceID: string): boolean {
     const machine = this.own(instanceID)
     const { shutdownTime } = this.guests
-    if (machine?.live === undefined || shutdownTime === undefined) return false
+    if (machine?.live === undefined || machine.power === 'Paused' || shutdownTime === undefined) return false
     const delay = this.#options.random.duration(shutdownTime)
-    const run = machine.live
+    const { boots } = machine
     const end = () => {
-      if (machine.live === run) this.turnOff(machine, 'Guest')
+      if (machine.boots !== boots || machine.power === 'Stopped') return
+      if (machine.power === 'Running') this.turnOff(machine, 'Guest')
+      else machine.asked = true
     }
     if (delay <= 0) end()
     else this.#options.clock.after(delay, end)
@@ -255,7 +315,7 @@ export class Machines {
   add(id: string, hostName: string, definition: Definition, running: boolean): void {
     const machine = this.#add(id, hostName)
     this.#redefine(machine, definition)
-    if (running) this.#run(machine, definition)
+    if (running) this.#run(machine, definition, false)
   }
 
   /** It goes off by itself, or was cut off. */
@@ -263,6 +323,7 @@ export class Machines {
     if (machine.live === undefined) return
     this.#usedMemory -= machine.live.memory
     machine.live = undefined
+    machine.endSaving?.(false)
     machine.releasedAt = this.#options.clock.monotonic() + this.releaseDelay
     Object.assign(machine, { power: 'Stopped', stopReason })
     this.#changed(machine, 'Stopped')
@@ -276,7 +337,11 @@ export class Machines {
   }
 
   /** Someone changes something about it on the host. */
-  change(machine: FakeMachine, changes: Partial<Pick<FakeMachine, 'definition' | 'power'>>, detail: string): void {
+  change(
+    machine: FakeMachine,
+    changes: Partial<Pick<FakeMachine, 'definition' | 'power' | 'stopReason' | 'pauseReason'>>,
+    detail: string,
+  ): void {
     Object.assign(machine, changes)
     this.#changed(machine, detail)
   }
@@ -287,6 +352,60 @@ export class Machines {
     machine.live = undefined
     machine.power = 'Suspended'
     this.#changed(machine, 'Saved')
+  }
+
+  discardSaved(machine: FakeMachine): void {
+    this.change(machine, { power: 'Stopped', stopReason: 'Outside' }, 'Stopped')
+  }
+
+  hold(machine: FakeMachine, pauseReason: PauseReason): void {
+    this.change(machine, { power: 'Paused', pauseReason }, 'Paused')
+  }
+
+  /** What the guest was told meanwhile, it hears now. */
+  letGo(machine: FakeMachine): void {
+    this.change(machine, { power: 'Running' }, 'Running')
+    if (machine.asked) this.turnOff(machine, 'Guest')
+  }
+
+  /** The host has forgotten what it was about: a machine whose memory it was saving goes on. */
+  abandonSaving(machine: FakeMachine): void {
+    if (machine.endSaving === undefined) return
+    machine.endSaving = undefined
+    this.letGo(machine)
+  }
+
+  #saveIn(machine: FakeMachine, delay: number): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>()
+    const end = (saved: boolean) => {
+      if (machine.endSaving !== end) return
+      machine.endSaving = undefined
+      if (!saved) {
+        reject(new BerthError('HypervisorRefused', `Machine '${machine.hostName}' went off before it was saved.`))
+        return
+      }
+      this.save(machine)
+      resolve(true)
+    }
+    this.hold(machine, 'Job')
+    machine.endSaving = end
+    this.#options.clock.after(delay, () => end(true))
+    return promise
+  }
+
+  /** Refuses what is absent, off, or being saved. */
+  #running(instanceID: string): FakeMachine {
+    const machine = this.own(instanceID)
+    if (machine?.live === undefined) {
+      throw new BerthError('HypervisorRefused', `No machine of instance ${instanceID} runs.`)
+    }
+    this.#requireNotSaving(machine)
+    return machine
+  }
+
+  #requireNotSaving({ hostName, endSaving }: FakeMachine): void {
+    if (endSaving === undefined) return
+    throw new BerthError('HypervisorBusy', `The memory of machine '${hostName}' is being saved.`)
   }
 
   #requireStartable(machine: FakeMachine, definition: Definition): void {
@@ -308,14 +427,19 @@ export class Machines {
     if (definition.memory > this.freeMemory) refuse('HypervisorRefused', 'there is not enough memory')
   }
 
-  #run(machine: FakeMachine, definition: Definition): void {
+  #run(machine: FakeMachine, definition: Definition, paused: boolean): void {
     this.#usedMemory += definition.memory
-    // Each run has an identity of its own.
     machine.live = { ...definition }
-    machine.power = 'Running'
-    machine.startedAt = this.#options.clock.monotonic()
+    machine.lastStart = machine.power === 'Suspended' ? 'Resumption' : 'Boot'
+    if (machine.lastStart === 'Boot') {
+      machine.boots++
+      machine.asked = false
+      machine.startedAt = this.#options.clock.monotonic()
+    }
+    Object.assign(machine, paused ? { power: 'Paused', pauseReason: 'Asked' } : { power: 'Running' })
     this.#changed(machine, 'Started')
     this.onStart(machine)
+    if (!paused && machine.asked) this.turnOff(machine, 'Guest')
   }
 
   #redefine(machine: FakeMachine, definition: Definition): boolean {
@@ -333,6 +457,11 @@ export class Machines {
       live: undefined,
       power: 'Stopped',
       stopReason: 'Unknown',
+      pauseReason: 'Asked',
+      boots: 0,
+      lastStart: 'Boot',
+      asked: false,
+      endSaving: undefined,
       startedAt: 0,
       releasedAt: Number.NEGATIVE_INFINITY,
       addresses: undefined,

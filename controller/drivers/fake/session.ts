@@ -14,6 +14,7 @@ import type {
   PoolQuery,
   RootDisk,
   Session,
+  StartOptions,
 } from '../../hypervisor/port.ts'
 import type { FakeCall } from './calls.ts'
 import type { Fault } from './faults.ts'
@@ -91,8 +92,27 @@ export class FakeSession implements Session {
     return this.#change({ method: 'define', instanceID }, options, () => this.#host.machines.define(machine))
   }
 
-  start(instanceID: string, options?: CallOptions): Promise<void> {
-    return this.#change({ method: 'start', instanceID }, options, () => this.#host.machines.start(instanceID))
+  start(instanceID: string, options?: StartOptions): Promise<void> {
+    const { paused } = options ?? {}
+    return this.#change({ method: 'start', instanceID }, options, () => this.#host.machines.start(instanceID, paused))
+  }
+
+  pause(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#change({ method: 'pause', instanceID }, options, () => this.#host.machines.pause(instanceID))
+  }
+
+  unpause(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#change({ method: 'unpause', instanceID }, options, () => this.#host.machines.unpause(instanceID))
+  }
+
+  suspend(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#change({ method: 'suspend', instanceID }, options, () => this.#host.machines.suspend(instanceID))
+  }
+
+  discardMemory(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#change({ method: 'discardMemory', instanceID }, options, () =>
+      this.#host.machines.discardMemory(instanceID),
+    )
   }
 
   park(instanceID: string, options?: CallOptions): Promise<void> {
@@ -166,7 +186,11 @@ export class FakeSession implements Session {
     this.#closed.resolve(reason)
   }
 
-  async #change(call: FakeCall, options: CallOptions | undefined, work: () => boolean): Promise<void> {
+  async #change(
+    call: FakeCall,
+    options: CallOptions | undefined,
+    work: () => boolean | Promise<boolean>,
+  ): Promise<void> {
     await this.#call(call, options, work)
   }
 

@@ -4,10 +4,10 @@ import { readHostID } from './host-id.ts'
 
 /**
  * What a connection is for. A daemon works on a few calls of one connection at a time and reads no others meanwhile,
- * so long calls (`operations`), streams (`transfers`) and what waits for a guest (`agent`) must not stand before short
- * ones (`main`), nor before each other.
+ * so long calls (`operations`), those that go on for minutes when nobody waits any more (`suspends`), streams
+ * (`transfers`) and what waits for a guest (`agent`) must not stand before short ones (`main`), nor before each other.
  */
-export type Purpose = 'main' | 'operations' | 'transfers' | 'agent'
+export type Purpose = 'main' | 'operations' | 'suspends' | 'transfers' | 'agent'
 
 /** Connections to one daemon, by purpose. All but `main` are opened when first needed, and anew when they were lost. */
 export class Connections {

@@ -1,6 +1,7 @@
 import {
   type Connection,
   type Domain,
+  DomainJobType,
   DomainPausedReason,
   DomainShutoffReason,
   DomainState,
@@ -8,7 +9,7 @@ import {
   type CallOptions as LibvirtCallOptions,
 } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import type { PowerState, StopReason, Tag } from '../../hypervisor/port.ts'
+import type { PauseReason, PowerState, StopReason, Tag } from '../../hypervisor/port.ts'
 import { requireUUID } from '../shared/instance-id.ts'
 import { type DomainReading, readDomain } from './domain-xml.ts'
 import { isLibvirtError } from './errors.ts'
@@ -81,6 +82,10 @@ export async function ifDefined<T>(call: () => Promise<T>): Promise<T | undefine
   }
 }
 
+/** With KVM or without. */
+export const isQEMU = ({ virtualisation }: DomainReading): boolean =>
+  virtualisation === 'QEMU' || virtualisation === 'KVM'
+
 /** QEMU holds the CPUs while it starts and while it ends: nobody has paused it. */
 const onItsWay: ReadonlySet<number> = new Set([DomainPausedReason.STARTING_UP, DomainPausedReason.SHUTTING_DOWN])
 
@@ -108,6 +113,47 @@ export function powerState(
   }
 }
 
+const jobs: ReadonlySet<number> = new Set([
+  DomainPausedReason.MIGRATION,
+  DomainPausedReason.SAVE,
+  DomainPausedReason.DUMP,
+  DomainPausedReason.SNAPSHOT,
+  DomainPausedReason.POSTCOPY,
+])
+
+const faults: ReadonlySet<number> = new Set([
+  DomainPausedReason.IOERROR,
+  DomainPausedReason.WATCHDOG,
+  DomainPausedReason.CRASHED,
+  DomainPausedReason.POSTCOPY_FAILED,
+])
+
+/**
+ * Of what {@link powerState} calls paused. A guest that sleeps wanted it so; one that was reverted to a snapshot stays
+ * held until somebody lets it go on.
+ */
+export function pauseReason(state: number, reason: number): PauseReason {
+  if (state === DomainState.CRASHED) return 'Fault'
+  if (state !== DomainState.PAUSED) return 'Asked'
+  if (faults.has(reason)) return 'Fault'
+  return jobs.has(reason) ? 'Job' : 'Asked'
+}
+
+/**
+ * {@link pauseReason} of a domain, with a look at its job where that decides: one that went on paused from a saved memory
+ * says `MIGRATION` for as long as it is held, since libvirt restores by a migration from the file.
+ */
+export async function readPauseReason(
+  domain: Domain,
+  { state, reason }: { readonly state: number; readonly reason: number },
+  options: LibvirtCallOptions,
+): Promise<PauseReason> {
+  const told = pauseReason(state, reason)
+  if (told !== 'Job' || reason !== DomainPausedReason.MIGRATION) return told
+  const job = await ifDefined(() => domain.getJobInfo(options))
+  return job?.type === DomainJobType.NONE ? 'Asked' : told
+}
+
 /** `SHUTDOWN` is the guest's own doing and also the answer to our request: libvirt's reasons look the same. */
 export function stopReason(reason: number): StopReason {
   switch (reason) {
@@ -116,6 +162,8 @@ export function stopReason(reason: number): StopReason {
     case DomainShutoffReason.CRASHED:
       return 'Crash'
     case DomainShutoffReason.DESTROYED:
+    // Its memory is not there any more, or it would be suspended: somebody has thrown it away.
+    case DomainShutoffReason.SAVED:
       return 'Outside'
     case DomainShutoffReason.FAILED:
       return 'Failed'

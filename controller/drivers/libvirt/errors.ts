@@ -85,6 +85,7 @@ function refusalCode(error: LibvirtError): BerthErrorCode {
   if (is('AUTH_FAILED', 'AUTH_CANCELLED', 'AUTH_UNAVAILABLE', 'ACCESS_DENIED')) {
     return 'CredentialsInvalid'
   }
+  if (is('NO_SUPPORT')) return 'NotSupported'
   if (is('NO_STORAGE_POOL')) return 'PoolNotFound'
   // The network of a parked machine never exists: that is the fence at work, and no network to wait for.
   if (is('NO_NETWORK') && !error.message.includes(parkedNetwork)) return 'NetworkNotFound'

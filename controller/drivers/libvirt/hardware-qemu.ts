@@ -25,6 +25,8 @@ export function qemuHardware(domain: HardwareDefinition): Hardware {
       element('serial', { type: 'pty' }, [element('target', { port: 0 })]),
       element('channel', { type: 'unix' }, [element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })]),
       element('memballoon', { model: 'virtio' }),
+      // A guest that panics tells of it, and is off as one that crashed; without, it hangs for ever.
+      element('panic', { model: 'isa' }),
       element('rng', { model: 'virtio' }, [element('backend', { model: 'random' }, '/dev/urandom')]),
     ],
   }

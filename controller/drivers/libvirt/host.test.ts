@@ -33,10 +33,10 @@ describe('what a host can do', () => {
     })
   })
 
-  test('containers are no machines', () => {
-    expect(readCapabilities(capabilities(guest('x86_64', ['pc'], ['lxc'], 'exe'))).capabilities.architectures).toEqual(
-      [],
-    )
+  test('containers are no machines, and have no memory to save', () => {
+    const containers = guest('x86_64', ['pc'], ['lxc'], 'exe')
+    const { architectures, features } = readCapabilities(capabilities(containers)).capabilities
+    expect([architectures, features]).toEqual([[], ['LinkedClone', 'Pause']])
   })
 
   test('Xen: each mode that the host has, HVM first, and neither KVM nor a guest agent', () => {
@@ -49,7 +49,7 @@ describe('what a host can do', () => {
       accelerators: [],
       modes: ['HVM', 'PV', 'PVH'],
       firmware: ['BIOS'],
-      features: ['LinkedClone'],
+      features: ['LinkedClone', 'Pause', 'Suspend'],
     })
     expect(all.guests.map(({ machineType }) => machineType)).toEqual(['xenfv', 'xenpv', 'xenpvh'])
     // A CPU without virtualisation.

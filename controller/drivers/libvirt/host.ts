@@ -115,6 +115,8 @@ export function readCapabilities(xml: string): Pick<Host, 'guests'> & { readonly
   )
   const has = (virtualisation: Virtualisation) =>
     guests.some(({ virtualisations }) => virtualisations.includes(virtualisation))
+  // Containers, libvirt's `exe`, have no memory that could be saved.
+  const saves = offered.some(({ osType }) => osType !== 'exe')
   const modes = [...new Set(guests.map(({ mode }) => mode))]
   return {
     guests,
@@ -125,7 +127,12 @@ export function readCapabilities(xml: string): Pick<Host, 'guests'> & { readonly
       modes,
       firmware: modes.includes('HVM') ? ['BIOS'] : [],
       storageTypes: ['Directory'],
-      features: [...(has('KVM') || has('QEMU') ? ['GuestAgent'] : []), 'LinkedClone'],
+      features: [
+        ...(has('KVM') || has('QEMU') ? ['GuestAgent'] : []),
+        'LinkedClone',
+        'Pause',
+        ...(saves ? ['Suspend'] : []),
+      ],
     },
   }
 }

@@ -1,9 +1,9 @@
-import { type Connection, DomainState, DomainUndefineFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
+import { type Connection, DomainUndefineFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
 import type { MachineSpec, RootDisk } from '../../hypervisor/port.ts'
 import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
 import { type DomainDefinition, findMovedDisk, formatDomain, type PlacedDisk, parkDomain } from './domain-xml.ts'
-import { findOwnDomain, ifDefined, type OwnDomain } from './domains.ts'
+import { findOwnDomain, ifDefined, isQEMU, type OwnDomain } from './domains.ts'
 import { isLibvirtError } from './errors.ts'
 import type { Host } from './host.ts'
 import { placedImage } from './images.ts'
@@ -53,7 +53,8 @@ export async function define(
   const before = await findOwnDomain(connection, tag.instanceID, options)
   requireUnmovedDisks(before, disks)
   const seedPool = await activePool(connection, seed.pool, options)
-  if (seed.files !== undefined && (before === undefined || !(await before.domain.isActive(options)))) {
+  // What is in a guest's memory, saved or not, has to fit what it reads.
+  if (seed.files !== undefined && (before === undefined || (await isOff(before, options)))) {
     await writeSeed(seedPool, seed.volume, seed.files, options)
   }
   const seedPath = await diskPath(connection, { ...seed, name: 'seed' }, options)
@@ -68,6 +69,11 @@ export async function define(
     interfaces: machine.interfaces,
   }
   await defineUnderFreeName(connection, machine.hostName, definition, options)
+}
+
+/** Without a saved memory, too. */
+async function isOff({ domain }: OwnDomain, options: LibvirtCallOptions): Promise<boolean> {
+  return !(await domain.isActive(options)) && !(await domain.hasManagedSave(options))
 }
 
 /** What the host is to run the machine with; refused where the host does not have what the machine asks for. */
@@ -158,25 +164,6 @@ async function diskPath(
   throw new BerthError('DiskMissing', `Disk '${name}': no volume '${volumeName}' is in the pool '${poolName}'.`)
 }
 
-/** See `Session.start`. */
-export async function start(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
-  const own = await findOwnDomain(connection, instanceID, options)
-  if (own === undefined) throw new BerthError('HypervisorRefused', `No machine of instance ${instanceID} is defined.`)
-  if (await own.domain.isActive(options)) {
-    if ((await own.domain.getState(options)).state !== DomainState.SHUTOFF) return
-    throw new BerthError('HypervisorBusy', `Domain '${own.domain.name}' is off, but the host still tidies up after it.`)
-  }
-  if (own.reading.parked && (await own.domain.hasManagedSave(options))) {
-    throw new BerthError('HypervisorRefused', `Domain '${own.domain.name}' is parked; its saved state is not started.`)
-  }
-  try {
-    await own.domain.create(0, options)
-  } catch (error) {
-    if (isLibvirtError(error, 'OPERATION_INVALID') && error.message.includes('already running')) return
-    throw error
-  }
-}
-
 /** See `Session.park`. Disks stay as the host has them, even where `define` would refuse. Absent: nothing, as nothing is there that could be started. */
 export async function park(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
   const own = await findOwnDomain(connection, instanceID, options)
@@ -191,29 +178,6 @@ export async function park(connection: Connection, instanceID: string, options: 
   await connection.defineDomain(own.reading.parked ? own.xml : parkDomain(own.xml), 0, options)
 }
 
-/** See `Session.shutdown`. By the guest agent where it answers, else by ACPI. Absent or off already: nothing. */
-export async function shutdown(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
-  const own = await findOwnDomain(connection, instanceID, options)
-  if (own === undefined) return
-  await unlessOff(() => own.domain.shutdown(0, options))
-}
-
-/** See `Session.powerOff`. Absent: nothing. */
-export async function powerOff(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
-  const own = await findOwnDomain(connection, instanceID, options)
-  if (own === undefined) return
-  await unlessOff(() => own.domain.destroy(0, options))
-}
-
-async function unlessOff(call: () => Promise<void>): Promise<void> {
-  try {
-    await ifDefined(call)
-  } catch (error) {
-    if (isLibvirtError(error, 'OPERATION_INVALID', 'INTERNAL_ERROR') && error.message.includes('not running')) return
-    throw error
-  }
-}
-
 /** See `Session.undefine`. What libvirt keeps beside the definition goes with it, storage never. */
 export async function undefine(connection: Connection, instanceID: string, options: LibvirtCallOptions): Promise<void> {
   const own = await findOwnDomain(connection, instanceID, options)
@@ -224,8 +188,7 @@ export async function undefine(connection: Connection, instanceID: string, optio
   }
   const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM } = DomainUndefineFlags
   // Other drivers of libvirt's keep nothing else, and refuse flags that they do not know.
-  const isQEMU = own.reading.virtualisation === 'QEMU' || own.reading.virtualisation === 'KVM'
-  const flags = isQEMU ? MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM : MANAGED_SAVE
+  const flags = isQEMU(own.reading) ? MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM : MANAGED_SAVE
   await ifDefined(() => own.domain.undefine(flags, options))
 }
 

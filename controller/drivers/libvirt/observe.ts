@@ -19,7 +19,7 @@ import type {
   PowerState,
 } from '../../hypervisor/port.ts'
 import { type DomainReading, readDomain } from './domain-xml.ts'
-import { findDomain, findOwnDomain, ifDefined, powerState, stopReason, whyForeign } from './domains.ts'
+import { findDomain, findOwnDomain, ifDefined, powerState, readPauseReason, stopReason, whyForeign } from './domains.ts'
 
 /** The machine of that id as the host has it now, without its volumes. */
 export async function observeMachine(
@@ -51,6 +51,7 @@ export async function observeMachine(
       hostName: domain.name,
       power,
       ...(power === 'Stopped' ? { stopReason: stopReason(reason) } : {}),
+      ...(power === 'Paused' ? { pauseReason: await readPauseReason(domain, { state, reason }, options) } : {}),
       parked: isParked(reading, persistent, hasManagedSave),
       transient: !persistent,
       cpus: info.cpus,

@@ -14,16 +14,19 @@ import type {
   PoolQuery,
   RootDisk,
   Session,
+  StartOptions,
 } from '../../hypervisor/port.ts'
 import { AgentInterfaces } from './agent.ts'
+import { setGuestClock } from './clock.ts'
 import type { Connections, Purpose } from './connections.ts'
 import { type Effect, isLibvirtError, mapError } from './errors.ts'
 import { libvirtEvents } from './events.ts'
 import { type Host, readHost } from './host.ts'
 import { placedImage, placeImage, removeImage } from './images.ts'
-import { createDisk, define, deleteMachineVolume, park, powerOff, shutdown, start, undefine } from './machines.ts'
+import { createDisk, define, deleteMachineVolume, park, undefine } from './machines.ts'
 import { listMachines, observeInterfaces, observeMachine } from './observe.ts'
 import { defineDirectoryPool, findPool, observePool } from './pools.ts'
+import { discardMemory, pause, powerOff, shutdown, start, suspend, unpause } from './power.ts'
 import { PoolRefresher } from './refresher.ts'
 import { activePool, volumesOfInstance } from './volumes.ts'
 
@@ -114,8 +117,33 @@ export class LibvirtSession implements Session {
     )
   }
 
-  async start(instanceID: string, options?: CallOptions): Promise<void> {
-    return this.#call('Mutation', 'operations', options, (connection, calls) => start(connection, instanceID, calls))
+  async start(instanceID: string, options?: StartOptions): Promise<void> {
+    const { paused = false } = options ?? {}
+    const outcome = await this.#call('Mutation', 'operations', options, (connection, calls) =>
+      start(connection, instanceID, paused, calls),
+    )
+    if (outcome === 'ClockBehind') await this.#setClock(instanceID, options)
+  }
+
+  async pause(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) => pause(connection, instanceID, calls))
+  }
+
+  async unpause(instanceID: string, options?: CallOptions): Promise<void> {
+    const outcome = await this.#call('Mutation', 'operations', options, (connection, calls) =>
+      unpause(connection, instanceID, calls),
+    )
+    if (outcome === 'ClockBehind') await this.#setClock(instanceID, options)
+  }
+
+  async suspend(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'suspends', options, (connection, calls) => suspend(connection, instanceID, calls))
+  }
+
+  async discardMemory(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      discardMemory(connection, instanceID, calls),
+    )
   }
 
   async park(instanceID: string, options?: CallOptions): Promise<void> {
@@ -169,6 +197,10 @@ export class LibvirtSession implements Session {
 
   async close(): Promise<void> {
     await this.#connections.close()
+  }
+
+  async #setClock(instanceID: string, options: CallOptions | undefined): Promise<void> {
+    await setGuestClock(instanceID, () => this.#connections.for('agent'), options)
   }
 
   async #call<T>(

@@ -37,6 +37,7 @@ const codes: ReadonlyMap<string, ErrorCode> = new Map(
     HANDLE_INVALID: 'HypervisorBusy',
     VDI_MISSING: 'HypervisorBusy',
     VM_BAD_POWER_STATE: 'HypervisorBusy',
+    VM_NON_SUSPENDABLE: 'NotSupported',
     SR_FULL: 'StorageFull',
     SR_BACKEND_FAILURE_44: 'StorageFull',
     VDI_TOO_SMALL: 'SmallerThanImage',

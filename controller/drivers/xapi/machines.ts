@@ -1,6 +1,6 @@
 /** Which of a pool's VMs are ours. */
 import { BerthError } from '../../errors/index.ts'
-import type { PowerState, Tag } from '../../hypervisor/port.ts'
+import type { PauseReason, PowerState, Tag } from '../../hypervisor/port.ts'
 import { requireUUID } from '../shared/instance-id.ts'
 import type { Found, VMRecord } from './records.ts'
 import { keys, readTag } from './tag.ts'
@@ -40,7 +40,19 @@ const powerStates: Readonly<Record<VMRecord['power_state'], PowerState>> = {
   Suspended: 'Suspended',
 }
 
-export const powerOf = ({ power_state }: VMRecord): PowerState => powerStates[power_state]
+/** Operations that hold a guest while its memory is written; XAPI says `Running` until they have ended. */
+const memoryOperations: readonly string[] = ['suspend', 'checkpoint']
+
+const holdsMemory = ({ current_operations }: Operations): boolean =>
+  Object.values(current_operations).some((current) => memoryOperations.includes(current))
+
+type Operations = Pick<VMRecord, 'current_operations'>
+
+export const powerOf = (vm: Pick<VMRecord, 'power_state'> & Operations): PowerState =>
+  vm.power_state === 'Running' && holdsMemory(vm) ? 'Paused' : powerStates[vm.power_state]
+
+/** Of one that is paused. XAPI keeps no reason, and holds nothing that has a fault: machines that crash go off. */
+export const pauseReasonOf = (vm: Operations): PauseReason => (holdsMemory(vm) ? 'Job' : 'Asked')
 
 /** A copy bears its original's tag, with the original's UUID in it. */
 const isCopy = ({ uuid, other_config }: VMRecord): boolean =>

@@ -1,6 +1,6 @@
 import type { CallOptions, InventoryEntry, MachineObservation, ObservedInterface } from '../../hypervisor/port.ts'
 import { failedWith } from './errors.ts'
-import { isParked, powerOf, requireOwn, sight } from './machines.ts'
+import { isParked, pauseReasonOf, powerOf, requireOwn, sight } from './machines.ts'
 import type { PoolView } from './pool.ts'
 import { found, type GuestMetricsRecord, nullRef, type Records, type VIFRecord } from './records.ts'
 import { keys } from './tag.ts'
@@ -22,6 +22,7 @@ export async function observe(view: PoolView, instanceID: string): Promise<Machi
       power,
       // XAPI keeps no reason.
       ...(power === 'Stopped' ? { stopReason: 'Unknown' as const } : {}),
+      ...(power === 'Paused' ? { pauseReason: pauseReasonOf(vm) } : {}),
       parked: isParked(vm),
       transient: false,
       cpus: Number(vm.VCPUs_max),

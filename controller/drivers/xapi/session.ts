@@ -14,6 +14,7 @@ import type {
   PoolQuery,
   RootDisk,
   Session,
+  StartOptions,
 } from '../../hypervisor/port.ts'
 import { requireUUID } from '../shared/instance-id.ts'
 import { type Client, interruptible } from './client.ts'
@@ -24,7 +25,7 @@ import { readPool } from './host.ts'
 import { placedImage, placeImage, removeImage } from './images.ts'
 import { interfaces, list, observe } from './observe.ts'
 import { PoolView } from './pool.ts'
-import { powerOff, shutdown, start } from './power.ts'
+import { discardMemory, pause, powerOff, shutdown, start, suspend, unpause } from './power.ts'
 import type { EventPump } from './pump.ts'
 import type { Connector } from './trust.ts'
 
@@ -105,8 +106,24 @@ export class XAPISession implements Session {
     return define(this.#view, this.#connector, this.#information.capabilities, machine, options)
   }
 
-  start(instanceID: string, options: CallOptions = {}): Promise<void> {
+  start(instanceID: string, options: StartOptions = {}): Promise<void> {
     return start(this.#view, instanceID, options)
+  }
+
+  pause(instanceID: string, options: CallOptions = {}): Promise<void> {
+    return pause(this.#view, instanceID, options)
+  }
+
+  unpause(instanceID: string, options: CallOptions = {}): Promise<void> {
+    return unpause(this.#view, instanceID, options)
+  }
+
+  suspend(instanceID: string, options: CallOptions = {}): Promise<void> {
+    return suspend(this.#view, instanceID, options)
+  }
+
+  discardMemory(instanceID: string, options: CallOptions = {}): Promise<void> {
+    return discardMemory(this.#view, instanceID, options)
   }
 
   park(instanceID: string, options: CallOptions = {}): Promise<void> {

@@ -26,6 +26,10 @@ export function describeForeign(bench: Bench): void {
         for (const effect of [
           bench.session.define(spec),
           bench.session.start(id),
+          bench.session.pause(id),
+          bench.session.unpause(id),
+          bench.session.suspend(id),
+          bench.session.discardMemory(id),
           bench.session.park(id),
           bench.session.shutdown(id),
           bench.session.powerOff(id),

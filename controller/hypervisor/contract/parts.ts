@@ -5,13 +5,17 @@ import { describeForeign } from './foreign.ts'
 import { describeImages } from './images.ts'
 import { describeMachines } from './machines.ts'
 import { describeParking } from './parking.ts'
+import { describePausing } from './pausing.ts'
 import { describeStorage } from './storage.ts'
+import { describeSuspending } from './suspending.ts'
 import { describeWaiting } from './waiting.ts'
 
 /** All parts of the contract. The last one ends the bench's own session and opens another. */
 export function describeContract(bench: Bench): void {
   describeMachines(bench)
   describeParking(bench)
+  describePausing(bench)
+  describeSuspending(bench)
   describeForeign(bench)
   describeImages(bench)
   describeDisks(bench)

@@ -33,6 +33,10 @@ export interface DriverWorld {
   removeForeign(id: string): Promise<void>
   /** Removes the definition of a running machine, which makes it transient. */
   makeTransient(instanceID: string): Promise<void>
+  /** Whether its guest booted at the last start of a running machine, or went on from a saved memory. */
+  lastStart(instanceID: string): Promise<'Boot' | 'Resumption'>
+  /** What the host keeps of memories that were saved, of whatever machine: names of files or volumes. */
+  savedMemories(): Promise<readonly string[]>
   /** Takes a snapshot as administrators and backup tools do: the machine's disks are other files from then on. */
   snapshotDisks(instanceID: string): Promise<void>
   /** The files that the disks of a description are, in order. */

@@ -10,11 +10,13 @@ import {
   type NetworkAttachment,
   type ObservedInterface,
   type ObservedPool,
+  type PauseReason,
   type PlacedImage,
   type PoolQuery,
   type PowerState,
   type RootDisk,
   type Session,
+  type StartOptions,
   type StopReason,
   type Tag,
   volumeNames,
@@ -25,6 +27,8 @@ export interface FakeMachine {
   spec: MachineSpec
   power: PowerState
   stopReason: StopReason
+  /** Told while it is paused. Absent: Asked. */
+  pauseReason?: PauseReason
   parked: boolean
   transient: boolean
 }
@@ -55,7 +59,7 @@ export class FakeHost {
       modes: ['HVM'],
       firmware: ['BIOS'],
       storageTypes: ['Directory'],
-      features: [],
+      features: ['Pause', 'Suspend'],
     },
   }
   readonly machines = new Map<string, FakeMachine>()
@@ -137,9 +141,9 @@ export class FakeSession implements Session {
     if (foreign !== undefined) return { foreign, ...storage }
     const machine = this.#host.machines.get(instanceID)
     if (!machine) return storage
-    const { spec, power, stopReason, parked, transient } = machine
+    const { spec, power, stopReason, pauseReason = 'Asked', parked, transient } = machine
     const { tag, hostName, cpus, memory } = spec
-    const reason = power === 'Stopped' ? { stopReason } : {}
+    const reason = { ...(power === 'Stopped' ? { stopReason } : {}), ...(power === 'Paused' ? { pauseReason } : {}) }
     return { machine: { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, ...reason }, ...storage }
   }
 
@@ -210,20 +214,44 @@ export class FakeSession implements Session {
     this.#host.machines.set(instanceID, { ...machine })
   }
 
-  async start(instanceID: string): Promise<void> {
+  async start(instanceID: string, { paused = false }: StartOptions = {}): Promise<void> {
     const machine = this.#own(instanceID)
     if (!machine) throw new BerthError('HypervisorRefused', 'there is no such machine')
-    if (machine.power === 'Running') return
+    if (isOn(machine)) return
     if (machine.parked) {
       machine.stopReason = 'Failed'
       throw new BerthError('HypervisorRefused', 'network berth-parked is not there')
     }
-    machine.power = 'Running'
+    if (paused) hold(machine)
+    else machine.power = 'Running'
+  }
+
+  async pause(instanceID: string): Promise<void> {
+    const machine = this.#on(instanceID)
+    if (machine.power === 'Running') hold(machine)
+  }
+
+  async unpause(instanceID: string): Promise<void> {
+    this.#on(instanceID).power = 'Running'
+  }
+
+  async suspend(instanceID: string): Promise<void> {
+    if (this.#own(instanceID)?.power === 'Suspended') return
+    const machine = this.#on(instanceID)
+    // As XAPI does.
+    if (machine.power === 'Paused') throw new BerthError('HypervisorRefused', 'it is paused')
+    machine.power = 'Suspended'
+  }
+
+  async discardMemory(instanceID: string): Promise<void> {
+    if (this.#own(instanceID)?.power === 'Suspended') this.#host.turnOff(instanceID, 'Outside')
   }
 
   async park(instanceID: string): Promise<void> {
     const machine = this.#own(instanceID)
-    if (machine) machine.parked = true
+    if (!machine) return
+    if (machine.power === 'Suspended') throw new BerthError('HypervisorRefused', 'its saved state would start')
+    machine.parked = true
   }
 
   async shutdown(instanceID: string): Promise<void> {
@@ -231,12 +259,13 @@ export class FakeSession implements Session {
   }
 
   async powerOff(instanceID: string): Promise<void> {
-    if (this.#own(instanceID)) this.#host.turnOff(instanceID, 'Outside')
+    const machine = this.#own(instanceID)
+    if (machine && isOn(machine)) this.#host.turnOff(instanceID, 'Outside')
   }
 
   async undefine(instanceID: string): Promise<void> {
     const machine = this.#own(instanceID)
-    if (machine?.power === 'Running') throw new BerthError('HypervisorRefused', 'it runs')
+    if (machine && isOn(machine)) throw new BerthError('HypervisorRefused', 'it runs')
     this.#host.machines.delete(instanceID)
   }
 
@@ -306,12 +335,25 @@ export class FakeSession implements Session {
     return this.#host.machines.get(instanceID)
   }
 
+  /** Refuses what is absent or off. */
+  #on(instanceID: string): FakeMachine {
+    const machine = this.#own(instanceID)
+    if (machine && isOn(machine)) return machine
+    throw new BerthError('HypervisorRefused', 'it is off')
+  }
+
   #pool(name: string): FakePool {
     const pool = this.#host.pools.get(name)
     if (!pool) throw new BerthError('PoolNotFound', `there is no storage pool ${name}`)
     if (!pool.active) throw new BerthError('PoolInactive', `storage pool ${name} is not started`)
     return pool
   }
+}
+
+const isOn = ({ power }: FakeMachine): boolean => power === 'Running' || power === 'Paused'
+
+function hold(machine: FakeMachine): void {
+  Object.assign(machine, { power: 'Paused', pauseReason: 'Asked' })
 }
 
 /** A definition for tests that need one to be there. */

@@ -5,7 +5,10 @@ import { join } from 'node:path'
 import type { DriverWorld } from '../../../controller/hypervisor/contract.ts'
 import { type ProcessResult, runOrFail } from '../../../hack/hypervisor/process.ts'
 
-type ByVirsh = Pick<DriverWorld, 'describeMachine' | 'removeForeign' | 'makeTransient' | 'diskSources' | 'makeVolume'>
+type ByVirsh = Pick<
+  DriverWorld,
+  'describeMachine' | 'removeForeign' | 'makeTransient' | 'lastStart' | 'diskSources' | 'makeVolume'
+>
 
 export class VirshWorld {
   readonly #call: (args: readonly string[]) => Promise<ProcessResult>
@@ -44,6 +47,12 @@ export class VirshWorld {
     },
     makeTransient: async (id) => {
       await this.virsh('undefine', id)
+    },
+    lastStart: async (id) => {
+      const state = await this.virsh('domstate', '--reason', id)
+      if (/booted/.test(state)) return 'Boot'
+      if (/restored/.test(state)) return 'Resumption'
+      throw new Error(`nothing tells how it was started: ${state}`)
     },
     diskSources: (description) => description.match(/<source file=[^>]*>/g) ?? [],
     makeVolume: async (pool, volume) => {
