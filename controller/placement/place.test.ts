@@ -1,42 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { findMisfit } from './fit.ts'
-import { choosePool, type Decision, type Demand, type HypervisorOffer, place, type SlotOffer } from './index.ts'
+import { choosePool, type Decision, type Demand, place, type SlotOffer } from './index.ts'
 import { matchesSelector, tolerates } from './labels.ts'
-
-const h1: HypervisorOffer = {
-  name: 'h1',
-  reachable: true,
-  open: true,
-  architectures: ['x86_64'],
-  modes: ['HVM', 'PV'],
-  pools: [{ name: 'default', order: 0, room: 1 }],
-  networks: new Set(['lan']),
-}
-const slot = (name: string, changes: Partial<SlotOffer> = {}): SlotOffer => ({
-  names: [name],
-  labels: {},
-  taints: [],
-  cpus: 2,
-  memory: 2048,
-  open: true,
-  free: true,
-  occupied: false,
-  hypervisor: h1,
-  ...changes,
-})
-const demand = (uid: string, changes: Partial<Demand> = {}): Demand => ({
-  uid,
-  priority: 0,
-  since: '2026-01-01T00:00:00Z',
-  cpus: 1,
-  memory: 1024,
-  architecture: 'x86_64',
-  tolerations: [],
-  networks: ['lan'],
-  ...changes,
-})
-const tainted = (effect: 'NoPlacement' | 'PreferNoPlacement') => [{ key: 'gpu', value: 'yes', effect }]
+import { demand, h1, slot, tainted } from './testing/offers.ts'
 
 describe('why a slot does not fit', () => {
   it.each<[string, Partial<SlotOffer>, Partial<Demand>, string | undefined]>([

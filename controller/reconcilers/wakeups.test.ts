@@ -74,6 +74,30 @@ describe('a change wakes what may depend on it', () => {
     expect(stopped).toContain('virtualMachine team/second')
   })
 
+  it('a machine whose labels or terms are others: who waits, where machines are kept apart', () => {
+    const relabel = (name: string, app: string) =>
+      lab.kube.change(virtualMachines, { namespace: 'team', name }, (vm) =>
+        Object.assign(vm.metadata, { labels: { app } }),
+      )
+    held('web')
+    lab.kube.put(aMachine('waits'))
+    expect(after(() => relabel('web', 'db'))).not.toContain('virtualMachine team/waits')
+    const antiAffinity = [{ selector: { matchLabels: { app: 'web' } } }]
+    const keeps = after(() =>
+      lab.kube.change(virtualMachines, { namespace: 'team', name: 'web' }, (vm) =>
+        Object.assign(vm.spec, { placement: { antiAffinity } }),
+      ),
+    )
+    expect(keeps).toContain('virtualMachine team/waits')
+    expect(after(() => relabel('web', 'mail'))).toContain('virtualMachine team/waits')
+    const lets = after(() =>
+      lab.kube.change(virtualMachines, { namespace: 'team', name: 'web' }, (vm) =>
+        Object.assign(vm.spec, { placement: {} }),
+      ),
+    )
+    expect(lets).toContain('virtualMachine team/waits')
+  })
+
   it('a hypervisor: all that is on it; but not when only its counts moved', () => {
     held('web')
     const away = { conditions: [condition('Reachable', 'False')] }

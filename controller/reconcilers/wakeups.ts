@@ -52,6 +52,8 @@ export class Wakeups implements ConnectionListener {
       // One that waited in front no longer does.
       const gaveUp = type === 'Deleted' || (previous && waits(previous) && !waits(object))
       if (gaveUp && object.status?.slot === undefined) this.#waiting(priority)
+      if (previous && object.status?.slot !== undefined && this.#keepsOthersAway(previous, object))
+        this.#waiting(priority)
       this.#slotsOf(object, priority)
       this.#imageOf(object, previous, priority)
     })
@@ -153,6 +155,14 @@ export class Wakeups implements ConnectionListener {
     for (const vm of this.#caches.virtualMachines.byIndex('slotless', 'true')) {
       if (waits(vm)) this.queues.virtualMachine(keyOf(vm), priority)
     }
+  }
+
+  /** Whether it may keep others away from where it is than it did before. */
+  #keepsOthersAway(before: VirtualMachine, now: VirtualMachine): boolean {
+    const heeded = this.#caches.virtualMachines.byIndex('antiAffinity', now.metadata.namespace ?? '').length > 0
+    const counts = ({ metadata, spec }: VirtualMachine) =>
+      JSON.stringify([metadata.labels, spec.placement?.antiAffinity])
+    return (heeded || before.spec.placement?.antiAffinity !== undefined) && counts(before) !== counts(now)
   }
 
   /** What a machine that is gone kept from being deleted. */

@@ -335,6 +335,21 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
       ),
     ),
     refusal(
+      { 'spec.placement.antiAffinity': [{ scope: 'Host' }] },
+      'spec.placement.antiAffinity[0].selector',
+      'Required value',
+    ),
+    refusal(
+      { 'spec.placement.antiAffinity': [{ selector: {}, strength: 'Hard' }] },
+      'spec.placement.antiAffinity[0].strength',
+      'supported values: "Required", "Preferred"',
+    ),
+    refusal(
+      { 'spec.placement.antiAffinity': Array.from({ length: 9 }, () => ({ selector: {} })) },
+      'spec.placement.antiAffinity',
+      'must have at most 8 items',
+    ),
+    refusal(
       { 'spec.disks': [{ name: 'root' }, { name: 'data' }] },
       'spec.disks[1].name',
       'only the root disk can be described in this version',
