@@ -1,4 +1,5 @@
 import { compare, findMisfit } from './fit.ts'
+import type { HostMemory } from './host-memory.ts'
 import { untolerated } from './labels.ts'
 import type { Neighbours } from './neighbours.ts'
 import type { Demand, SlotOffer } from './types.ts'
@@ -16,7 +17,7 @@ interface Choice {
 
 export interface Taken {
   readonly name: string
-  readonly hypervisor: string
+  readonly slots: SlotOffer
 }
 
 /**
@@ -25,16 +26,20 @@ export interface Taken {
  */
 export class Choices {
   readonly #neighbours: Neighbours
+  readonly #hostMemory: HostMemory
   readonly #party: Demand['party']
+  readonly #memory: number
   /**
    * The one liked best at the end. How many wishes are broken can have grown since one was put in its place, and never
    * shrinks: it is asked again when its turn comes.
    */
   readonly #left: Choice[]
 
-  constructor(demand: Demand, slots: readonly SlotOffer[], neighbours: Neighbours) {
+  constructor(demand: Demand, slots: readonly SlotOffer[], neighbours: Neighbours, hostMemory: HostMemory) {
     this.#neighbours = neighbours
+    this.#hostMemory = hostMemory
     this.#party = demand.party
+    this.#memory = demand.memory
     this.#left = slots
       .filter((offer) => !findMisfit(demand, offer, neighbours))
       .map((offer) => this.#choice(demand, offer))
@@ -55,8 +60,9 @@ export class Choices {
   take(taken: ReadonlySet<string>): Taken | undefined {
     for (let choice = this.#left.pop(); choice; choice = this.#left.pop()) {
       const { slots } = choice
-      const hypervisor = slots.hypervisor.name
-      if (this.#neighbours.keptApartFrom(this.#party, hypervisor)) continue
+      // Neither passes while machines only come.
+      if (this.#neighbours.keptApartFrom(this.#party, slots.hypervisor.name)) continue
+      if (!this.#hostMemory.hasRoom(this.#memory, slots.hypervisor)) continue
       const disliked = this.#dislikedOn(slots)
       if (disliked !== choice.disliked) {
         this.#putBack({ ...choice, disliked })
@@ -64,7 +70,7 @@ export class Choices {
       }
       const name = headOf(choice)
       this.#putBack({ ...choice, next: choice.next + 1 })
-      if (!taken.has(name)) return { name, hypervisor }
+      if (!taken.has(name)) return { name, slots }
     }
     return undefined
   }

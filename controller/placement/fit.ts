@@ -57,6 +57,11 @@ export function findMisfit(demand: Demand, slot: SlotOffer, neighbours?: Neighbo
         : `storage pool ${demand.pool} is not there, not ready, or has no room`,
     )
   }
+  const short = demand.memory - (slot.hypervisor.spareMemory ?? demand.memory)
+  if (short > 0) {
+    const message = `memory: machines that run on ${slot.hypervisor.name} without a slot leave ${Math.ceil(short / 2 ** 20)}Mi too little`
+    return misfit('HostMemory', message)
+  }
   const neighbour = neighbours?.keptApartFrom(demand.party, slot.hypervisor.name)
   if (neighbour) return misfit('AntiAffinity', `kept apart from ${neighbour.name}, on ${neighbour.hypervisor}`)
   if (!slot.open || !slot.hypervisor.open) return misfit('Cordoned', 'takes no new machines')

@@ -37,6 +37,8 @@ describe('why a slot does not fit', () => {
     ],
     ['the pool that is named is not there', {}, { pool: 'fast' }, 'Storage'],
     ['disks that are made need no room', { hypervisor: { ...h1, pools: [] } }, { disksOn: 'h1' }, undefined],
+    ['machines of others leave enough memory', { hypervisor: { ...h1, spareMemory: 1024 } }, {}, undefined],
+    ['machines of others leave too little memory', { hypervisor: { ...h1, spareMemory: 1023 } }, {}, 'HostMemory'],
     ['cordoned', { open: false }, {}, 'Cordoned'],
     ['on a hypervisor that is cordoned', { hypervisor: { ...h1, open: false } }, {}, 'Cordoned'],
     ['occupied', { occupied: true }, {}, 'Occupied'],
@@ -122,6 +124,14 @@ describe('choosing', () => {
     const both = [old, urgent]
     expect(place(urgent, both, [slot('s1')])).toEqual({ kind: 'Place', slot: 's1' })
     expect(place(old, both, [slot('s1')])).toMatchObject({ kind: 'Wait', reason: 'WaitingForSlot', position: 2 })
+  })
+
+  it('counts the slots of those in front against what machines of others leave, and goes elsewhere', () => {
+    const h2 = { ...h1, name: 'h2', spareMemory: 2048 + 1024 }
+    const slots = [...['a', 'b', 'c'].map((name) => slot(name, { hypervisor: h2 })), slot('d', { memory: 4096 })]
+    const waiting = ['1', '2', '3', '4'].map((uid) => demand(uid))
+    const decisions = waiting.map((wanted) => place(wanted, waiting, slots))
+    expect(decisions).toMatchObject([{ slot: 'a' }, { slot: 'b' }, { slot: 'd' }, { kind: 'Wait' }])
   })
 
   it('passes over one that the slot does not fit', () => {

@@ -1,5 +1,6 @@
 import { Choices } from './choices.ts'
 import { compare, findMisfit, type Misfit } from './fit.ts'
+import { HostMemory } from './host-memory.ts'
 import { Neighbours } from './neighbours.ts'
 import type { Decision, Demand, Occupant, RejectionCount, SlotOffer } from './types.ts'
 
@@ -44,6 +45,7 @@ class FreeSlots {
   readonly #free: readonly SlotOffer[]
   readonly #count: number
   readonly #neighbours: Neighbours
+  readonly #hostMemory = new HostMemory()
   readonly #taken = new Set<string>()
   /** By what is asked for: in a burst many machines ask for the same, and slots are looked at once for all of them. */
   readonly #choices = new Map<string, Choices>()
@@ -60,12 +62,14 @@ class FreeSlots {
 
   /** The name of the slot. From now on the machine is one that others may have to be kept apart from. */
   take(demand: Demand): string | undefined {
-    const slot = this.#choicesOf(demand).take(this.#taken)
-    if (!slot) return undefined
-    this.#taken.add(slot.name)
+    const taken = this.#choicesOf(demand).take(this.#taken)
+    if (!taken) return undefined
+    const { name, slots } = taken
+    this.#taken.add(name)
+    this.#hostMemory.take(slots)
     const { party, uid } = demand
-    if (party) this.#neighbours.settle({ name: uid, party, hypervisor: slot.hypervisor })
-    return slot.name
+    if (party) this.#neighbours.settle({ name: uid, party, hypervisor: slots.hypervisor.name })
+    return name
   }
 
   #choicesOf(demand: Demand): Choices {
@@ -73,7 +77,7 @@ class FreeSlots {
     const key = JSON.stringify([asked, party?.kind])
     let choices = this.#choices.get(key)
     if (choices === undefined) {
-      choices = new Choices(demand, apart(demand, this.#free), this.#neighbours)
+      choices = new Choices(demand, apart(demand, this.#free), this.#neighbours, this.#hostMemory)
       this.#choices.set(key, choices)
     }
     return choices

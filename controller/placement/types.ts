@@ -64,6 +64,8 @@ export interface HypervisorOffer {
   /** Modes in which machines can boot there. */
   readonly modes: readonly string[]
   readonly pools: readonly PoolOffer[]
+  /** Bytes that machines without a slot there leave for one more with a slot. Absent: none runs there. */
+  readonly spareMemory?: number
   /** Networks that are there. */
   readonly networks: ReadonlySet<string>
 }
@@ -121,6 +123,7 @@ export type Rejection =
   | 'Storage'
   | 'DisksElsewhere'
   | 'Network'
+  | 'HostMemory'
   | 'AntiAffinity'
   | 'Cordoned'
   | 'Unreachable'

@@ -115,6 +115,14 @@ describe('a change wakes what may depend on it', () => {
       ),
     )
     expect(counted).toEqual(['hypervisor kvm1'])
+    lab.kube.put(aMachine('waits'))
+    const unmanaged = { count: 1, memory: '2Gi' }
+    const taken = after(() =>
+      lab.kube.change(hypervisors, { name: 'kvm1' }, (object) =>
+        Object.assign(object, { status: { ...away, unmanaged } }),
+      ),
+    )
+    expect(taken).toEqual(['hypervisor kvm1', 'virtualMachine team/waits'])
   })
 
   it.each<[string, () => void, string[]]>([
@@ -140,8 +148,9 @@ describe('a hypervisor tells', () => {
     ])
   })
 
-  it('of one that is not ours: the slots, which it may occupy', () => {
-    expect(after(() => wakeups.machine('kvm1', { type: 'Machine', id: 'x', detail: '' }))).toEqual(['slot s1'])
+  it('of one that is not ours: the slots, which it may occupy, and the hypervisor, whose memory it may take', () => {
+    const told = after(() => wakeups.machine('kvm1', { type: 'Machine', id: 'x', detail: '' }))
+    expect(told).toEqual(['hypervisor kvm1', 'slot s1'])
   })
 
   it('that something was lost: everything there', () => {

@@ -70,6 +70,7 @@ export class Wakeups implements ConnectionListener {
       const { object, previous } = change
       queues.hypervisor(keyOf(object), urgencyOf(change))
       if (!sameFacts(object, previous)) this.#onHypervisor(object.metadata.name, effectOf(change))
+      else if (object.status?.unmanaged?.memory !== previous?.status?.unmanaged?.memory) this.#waiting(effectOf(change))
     })
     storagePools.onChange((change) => {
       const { object } = change
@@ -111,7 +112,9 @@ export class Wakeups implements ConnectionListener {
     const machines = this.#caches.virtualMachines.byIndex('instanceID', instanceID ?? id)
     for (const vm of machines) this.queues.virtualMachine(keyOf(vm))
     // Not one of ours: it may still take what a slot counts on.
-    if (machines.length === 0) this.#slotsOn(hypervisor)
+    if (machines.length > 0) return
+    this.#slotsOn(hypervisor)
+    this.queues.hypervisor(hypervisor, 'Event')
   }
 
   /** What a listing shows otherwise than the machines' statuses: an event was lost, or its answer is old. */

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals'
 import { pino } from 'pino'
 import { hypervisors, slots } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
-import type { ConnectTarget } from '../../hypervisor/port.ts'
+import type { ConnectTarget, InventoryEntry, PowerState } from '../../hypervisor/port.ts'
 import { aHypervisor, aMachine, aSize, aSlot, conditionTypes, GiB, Lab, readyOf } from '../testing/lab.ts'
 import { type Connect, Connections } from './connections.ts'
 import { HypervisorReconciler } from './reconciler.ts'
@@ -105,13 +105,30 @@ describe('contact', () => {
     expect(hypervisor().status).toMatchObject({
       id: lab.host.information.id,
       capacity: { cpus: 16, memory: '64Gi' },
-      unmanaged: { count: 1, machines: ['foreign-x'] },
+      unmanaged: { count: 1, machines: ['foreign-x'], memory: '2Gi' },
       hosts: [{ name: 'kvm1.example', state: 'Online' }],
     })
     const { length } = lab.kube.writes
     lab.clock.jump(600_000)
     await pass()
     expect(lab.kube.writes).toHaveLength(length)
+  })
+
+  it.each<[string, { tag?: object; power?: PowerState; memory?: number }, string]>([
+    ['is not ours', {}, '1Gi'],
+    ['is paused', { power: 'Paused' }, '1Gi'],
+    ['is off', { power: 'Stopped' }, '0'],
+    ['is saved to disk', { power: 'Suspended' }, '0'],
+    ['is of another cluster', { tag: { cluster: 'other', slot: 'kvm1-a' } }, '1Gi'],
+    ['runs under a slot that is gone', { tag: { cluster: 'cluster-uid', slot: 'kvm1-old' } }, '1Gi'],
+    ['runs under a slot, whoever holds it', { tag: { cluster: 'cluster-uid', slot: 'kvm1-a' } }, '0'],
+    ['has a definition that cannot be read', { memory: undefined as never }, '0'],
+  ])('memory that a machine has without a slot, when it %s', async (_, entry, memory) => {
+    lab.kube.put(aSlot('kvm1-a'))
+    const listed = { id: 'x', hostName: 'x', power: 'Running', parked: false, memory: GiB, ...entry }
+    lab.host.listed = [listed as InventoryEntry]
+    await pass()
+    expect(hypervisor().status?.unmanaged?.memory).toBe(memory)
   })
 
   it.each([

@@ -19,6 +19,8 @@ export interface HypervisorDependencies {
   readonly clock: Clock
   /** Berth's own namespace, where the Secrets of hypervisors are. */
   readonly namespace: string
+  /** Uid of the kube-system namespace: which cluster a tag on a host belongs to. */
+  readonly cluster: string
 }
 
 /** Secrets are never watched: they are read anew so often, and at each attempt to connect. */
@@ -177,10 +179,11 @@ export class HypervisorReconciler implements Reconciler {
     deleting: ReturnType<typeof isFalse> | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    const { client, caches, clock, recorder } = this.#dependencies
+    const { client, caches, clock, recorder, cluster } = this.#dependencies
     const now = new Date(clock.now()).toISOString()
     const facts = factsOf(sight, condition, deleting)
-    const fields = fieldsOf(hypervisor, sight, caches.slots.byIndex('hypervisor', hypervisor.metadata.name), now)
+    const slots = caches.slots.byIndex('hypervisor', hypervisor.metadata.name)
+    const fields = fieldsOf(hypervisor, sight, slots, cluster, now)
     const before = conditionOf(hypervisor, 'Ready')
     await writeStatus(client, hypervisors, hypervisor, fields, facts, { now, signal })
     const ready = facts.find(({ type }) => type === 'Ready')

@@ -19,6 +19,7 @@ export function fieldsOf(
   hypervisor: Hypervisor,
   sight: Sight,
   slots: readonly Slot[],
+  cluster: string,
   now: string,
 ): Omit<HypervisorStatus, 'conditions' | 'observedGeneration'> {
   const previous = hypervisor.status ?? {}
@@ -31,7 +32,11 @@ export function fieldsOf(
   }
   const foreign = inventory?.filter(({ tag }) => tag === undefined).map(({ hostName }) => hostName)
   const unmanaged = foreign
-    ? { count: foreign.length, machines: foreign.toSorted().slice(0, mostUnmanaged) }
+    ? {
+        count: foreign.length,
+        machines: foreign.toSorted().slice(0, mostUnmanaged),
+        memory: formatBytes(memoryBeside(inventory ?? [], slots, cluster)),
+      }
     : previous.unmanaged
   const lastSeen = information ? (previous.lastSeenTime ?? minuteOf(now)) : lastSeenTime(hypervisor, now)
   return {
@@ -40,6 +45,18 @@ export function fieldsOf(
     ...(unmanaged ? { unmanaged } : {}),
     ...(lastSeen === undefined ? {} : { lastSeenTime: lastSeen }),
   }
+}
+
+/**
+ * Bytes that running machines may have which hold none of the slots. What runs under the tag of a slot is that slot's
+ * affair, claimed or not: it is Occupied then.
+ */
+function memoryBeside(inventory: readonly InventoryEntry[], slots: readonly Slot[], cluster: string): number {
+  const names = new Set(slots.map(({ metadata }) => metadata.name))
+  return inventory
+    .filter(({ power }) => power === 'Running' || power === 'Paused')
+    .filter(({ tag }) => tag === undefined || tag.cluster !== cluster || !names.has(tag.slot))
+    .reduce((sum, { memory = 0 }) => sum + memory, 0)
 }
 
 /** Written when contact is made, and when it is lost; a heartbeat each minute would be a write each minute. */

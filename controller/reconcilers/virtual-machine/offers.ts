@@ -7,8 +7,9 @@ import { conditionIs } from '../shared/conditions.ts'
 export function slotOffers(caches: Caches): SlotOffer[] {
   const networks = networksByHypervisor(caches)
   return caches.slots.indexValues('hypervisor').flatMap((name) => {
-    const hypervisor = hypervisorOffer(name, caches, networks.get(name) ?? new Set())
-    return alike(caches.slots.byIndex('hypervisor', name)).map((slots) => ({ ...slots, hypervisor }))
+    const slots = caches.slots.byIndex('hypervisor', name)
+    const hypervisor = hypervisorOffer(name, slots, caches, networks.get(name) ?? new Set())
+    return alike(slots).map((offer) => ({ ...offer, hypervisor }))
   })
 }
 
@@ -43,7 +44,12 @@ const factsOf = (slot: Slot) => ({
   occupied: conditionIs(slot, 'Occupied', 'True'),
 })
 
-function hypervisorOffer(name: string, caches: Caches, networks: ReadonlySet<string>): HypervisorOffer {
+function hypervisorOffer(
+  name: string,
+  slots: readonly Slot[],
+  caches: Caches,
+  networks: ReadonlySet<string>,
+): HypervisorOffer {
   const hypervisor: Hypervisor | undefined = caches.hypervisors.get(name)
   return {
     name,
@@ -52,8 +58,39 @@ function hypervisorOffer(name: string, caches: Caches, networks: ReadonlySet<str
     architectures: hypervisor?.status?.capabilities?.architectures ?? [],
     modes: hypervisor?.status?.capabilities?.modes ?? [],
     pools: poolOffers(name, caches),
+    ...spareMemory(hypervisor, slots),
     networks,
   }
+}
+
+/**
+ * What machines without a slot leave of the host's memory for one more. A slot that is held counts whole: free memory, as
+ * the host tells it, moves with what our own guests touch, and slots would come and go with it. More slots than memory is
+ * the administrator's choice: then what others have is taken from what the slots have together.
+ */
+function spareMemory(hypervisor: Hypervisor | undefined, slots: readonly Slot[]): { readonly spareMemory?: number } {
+  const { capacity, unmanaged } = hypervisor?.status ?? {}
+  const beside = unmanaged?.memory === undefined ? 0 : parseBytes(unmanaged.memory)
+  if (capacity === undefined || beside === 0) return {}
+  const { all, held } = memoryOf(slots)
+  return { spareMemory: Math.max(parseBytes(capacity.memory), all) - beside - held }
+}
+
+interface SlotMemory {
+  readonly all: number
+  readonly held: number
+}
+
+const memoryBySlots = new WeakMap<readonly Slot[], SlotMemory>()
+
+function memoryOf(slots: readonly Slot[]): SlotMemory {
+  const known = memoryBySlots.get(slots)
+  if (known) return known
+  const isHeld = (slot: Slot) => slot.status?.consumerRef !== undefined || conditionIs(slot, 'Occupied', 'True')
+  const sum = (some: readonly Slot[]) => some.reduce((total, { spec }) => total + parseBytes(spec.memory), 0)
+  const made = { all: sum(slots), held: sum(slots.filter(isHeld)) }
+  memoryBySlots.set(slots, made)
+  return made
 }
 
 /** Pools that are ready and not about to go. */
