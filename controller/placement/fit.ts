@@ -64,7 +64,8 @@ export function findMisfit(demand: Demand, slot: SlotOffer, neighbours?: Neighbo
   }
   const neighbour = neighbours?.keptApartFrom(demand.party, slot.hypervisor.name)
   if (neighbour) return misfit('AntiAffinity', `kept apart from ${neighbour.name}, on ${neighbour.hypervisor}`)
-  if (!slot.open || !slot.hypervisor.open) return misfit('Cordoned', 'takes no new machines')
+  if (!slot.open || !slot.hypervisor.open)
+    return misfit('Cordoned', 'it takes no new machines: Cordoned, Draining, or about to be deleted')
   if (slot.occupied) return misfit('Occupied', 'the host runs another machine there')
   if (!slot.free) return misfit('Taken', 'another machine holds it')
   return undefined

@@ -4,7 +4,13 @@ import { rule } from './cel.ts'
 const effects = ['NoPlacement', 'PreferNoPlacement'] as const
 
 export const scheduling = () =>
-  withDefault(choice(['Open', 'Cordoned'], 'Open takes machines; Cordoned takes no new ones.'), 'Open')
+  withDefault(
+    choice(
+      ['Open', 'Cordoned', 'Draining'],
+      'Open takes machines; Cordoned takes no new ones; Draining takes no new ones either, and tells who is left until it is empty. In this version no machine is moved while it runs.',
+    ),
+    'Open',
+  )
 
 export const taint = object(
   {

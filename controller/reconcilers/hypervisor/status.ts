@@ -107,19 +107,37 @@ const credentialReasons: Partial<Record<ErrorCode, string>> = {
   FileNotFound: 'FileNotFound',
 }
 
-export function factsOf(sight: Sight, slotsReady: ConditionFact, deleting: ConditionFact | undefined): ConditionFact[] {
-  return [...summarize(deleting ?? ready(sight, slotsReady)), ...connection(sight), slotsReady]
+/** `left`: the machines that hold slots of a hypervisor that is Draining; absent: it is not. */
+export function factsOf(
+  sight: Sight,
+  slotsReady: ConditionFact,
+  deleting: ConditionFact | undefined,
+  left?: readonly string[],
+): ConditionFact[] {
+  return [...summarize(deleting ?? ready(sight, slotsReady, left)), ...connection(sight), slotsReady]
 }
 
-function ready({ problem, information }: Sight, slotsReady: ConditionFact): ConditionFact {
+function ready({ problem, information }: Sight, slotsReady: ConditionFact, left?: readonly string[]): ConditionFact {
   if (problem) return isFalse('Ready', problem.code, problem.message)
   if (!information) return isUnknown('Ready', 'NotTried', 'not connected yet')
   // More slots than memory is the administrator's choice, told in SlotsReady; machines can be placed all the same.
   if (slotsReady.status !== 'True' && slotsReady.reason !== 'OverCapacity' && slotsReady.reason !== 'ShrinkPending') {
     return { ...slotsReady, type: 'Ready' }
   }
-  return isTrue('Ready', 'Available', `${information.hostName}, ${information.version}`)
+  const told = `${information.hostName}, ${information.version}`
+  return isTrue('Ready', 'Available', left === undefined ? told : `${told}; ${draining(left)}`)
 }
+
+const draining = (left: readonly string[]): string =>
+  left.length === 0
+    ? 'Draining: it is empty'
+    : `Draining: ${left.length} hold slots until they are stopped or deleted: ${someOf(left)}`
+
+const mostNamed = 10
+
+/** The first of them, and how many more there are. */
+export const someOf = (names: readonly string[]): string =>
+  names.slice(0, mostNamed).join(', ') + (names.length > mostNamed ? ` and ${names.length - mostNamed} more` : '')
 
 function connection({ problem, information }: Sight): ConditionFact[] {
   if (information) {

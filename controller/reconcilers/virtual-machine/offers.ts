@@ -3,6 +3,7 @@ import { type Hypervisor, parseBytes, type Slot, type StoragePool } from '../../
 import type { HypervisorOffer, PoolOffer, SlotOffer } from '../../placement/index.ts'
 import type { Caches } from '../shared/caches.ts'
 import { conditionIs } from '../shared/conditions.ts'
+import { takesMachines } from '../shared/scheduling.ts'
 
 export function slotOffers(caches: Caches): SlotOffer[] {
   const networks = networksByHypervisor(caches)
@@ -39,7 +40,7 @@ const factsOf = (slot: Slot) => ({
   taints: slot.spec.taints ?? [],
   cpus: slot.spec.cpus,
   memory: slot.spec.memory,
-  open: slot.spec.scheduling !== 'Cordoned' && slot.metadata.deletionTimestamp === undefined,
+  open: takesMachines(slot) && slot.metadata.deletionTimestamp === undefined,
   free: slot.status?.phase === 'Free' && slot.status.consumerRef === undefined,
   occupied: conditionIs(slot, 'Occupied', 'True'),
 })
@@ -54,7 +55,7 @@ function hypervisorOffer(
   return {
     name,
     reachable: hypervisor !== undefined && conditionIs(hypervisor, 'Reachable', 'True'),
-    open: hypervisor?.spec.scheduling !== 'Cordoned' && hypervisor?.metadata.deletionTimestamp === undefined,
+    open: hypervisor !== undefined && takesMachines(hypervisor) && hypervisor.metadata.deletionTimestamp === undefined,
     architectures: hypervisor?.status?.capabilities?.architectures ?? [],
     modes: hypervisor?.status?.capabilities?.modes ?? [],
     pools: poolOffers(name, caches),
