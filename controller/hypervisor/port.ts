@@ -132,6 +132,8 @@ export interface InventoryEntry {
   readonly tag?: Tag
   readonly power: PowerState
   readonly parked: boolean
+  /** Bytes that it may have while it runs. Absent: its definition cannot be read. */
+  readonly memory?: number
 }
 
 export interface HostInformation {

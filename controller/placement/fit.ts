@@ -1,4 +1,5 @@
 import { matchesSelector, untolerated } from './labels.ts'
+import type { Neighbours } from './neighbours.ts'
 import type { Demand, PoolOffer, Rejection, SlotOffer } from './types.ts'
 
 export interface Misfit {
@@ -20,8 +21,11 @@ export function choosePool(demand: Pick<Demand, 'pool'>, pools: readonly PoolOff
 const takesDisk = ({ name, room }: PoolOffer, { pool }: Pick<Demand, 'pool'>): boolean =>
   room > 0 && (pool === undefined || name === pool)
 
-/** Why slots do not fit, the most lasting cause first; undefined: they fit, and are free. */
-export function findMisfit(demand: Demand, slot: SlotOffer): Misfit | undefined {
+/**
+ * Why slots do not fit, the most lasting cause first; undefined: they fit, and are free. Without `neighbours`, the machine
+ * may be anywhere.
+ */
+export function findMisfit(demand: Demand, slot: SlotOffer, neighbours?: Neighbours): Misfit | undefined {
   if (demand.slot !== undefined && !slot.names.includes(demand.slot))
     return misfit('Selector', `not slot ${demand.slot}`, true)
   if (demand.slotSelector !== undefined && !matchesSelector(slot.labels, demand.slotSelector)) {
@@ -53,16 +57,18 @@ export function findMisfit(demand: Demand, slot: SlotOffer): Misfit | undefined 
         : `storage pool ${demand.pool} is not there, not ready, or has no room`,
     )
   }
-  if (!slot.open || !slot.hypervisor.open) return misfit('Cordoned', 'takes no new machines')
+  const short = demand.memory - (slot.hypervisor.spareMemory ?? demand.memory)
+  if (short > 0) {
+    const message = `memory: machines that run on ${slot.hypervisor.name} without a slot leave ${Math.ceil(short / 2 ** 20)}Mi too little`
+    return misfit('HostMemory', message)
+  }
+  const neighbour = neighbours?.keptApartFrom(demand.party, slot.hypervisor.name)
+  if (neighbour) return misfit('AntiAffinity', `kept apart from ${neighbour.name}, on ${neighbour.hypervisor}`)
+  if (!slot.open || !slot.hypervisor.open)
+    return misfit('Cordoned', 'it takes no new machines: Cordoned, Draining, or about to be deleted')
   if (slot.occupied) return misfit('Occupied', 'the host runs another machine there')
   if (!slot.free) return misfit('Taken', 'another machine holds it')
   return undefined
-}
-
-/** Order of preference among slots that fit: fewest taints that ask to be avoided, least left over. Then it is by name. */
-export function comparePreference(demand: Demand, a: SlotOffer, b: SlotOffer): number {
-  const avoid = (slot: SlotOffer) => untolerated(slot.taints, demand.tolerations).length
-  return avoid(a) - avoid(b) || a.memory - b.memory || a.cpus - b.cpus
 }
 
 export const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

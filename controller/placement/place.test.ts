@@ -1,42 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { findMisfit } from './fit.ts'
-import { choosePool, type Decision, type Demand, type HypervisorOffer, place, type SlotOffer } from './index.ts'
+import { choosePool, type Decision, type Demand, place, type SlotOffer } from './index.ts'
 import { matchesSelector, tolerates } from './labels.ts'
-
-const h1: HypervisorOffer = {
-  name: 'h1',
-  reachable: true,
-  open: true,
-  architectures: ['x86_64'],
-  modes: ['HVM', 'PV'],
-  pools: [{ name: 'default', order: 0, room: 1 }],
-  networks: new Set(['lan']),
-}
-const slot = (name: string, changes: Partial<SlotOffer> = {}): SlotOffer => ({
-  names: [name],
-  labels: {},
-  taints: [],
-  cpus: 2,
-  memory: 2048,
-  open: true,
-  free: true,
-  occupied: false,
-  hypervisor: h1,
-  ...changes,
-})
-const demand = (uid: string, changes: Partial<Demand> = {}): Demand => ({
-  uid,
-  priority: 0,
-  since: '2026-01-01T00:00:00Z',
-  cpus: 1,
-  memory: 1024,
-  architecture: 'x86_64',
-  tolerations: [],
-  networks: ['lan'],
-  ...changes,
-})
-const tainted = (effect: 'NoPlacement' | 'PreferNoPlacement') => [{ key: 'gpu', value: 'yes', effect }]
+import { demand, h1, slot, tainted } from './testing/offers.ts'
 
 describe('why a slot does not fit', () => {
   it.each<[string, Partial<SlotOffer>, Partial<Demand>, string | undefined]>([
@@ -70,6 +37,8 @@ describe('why a slot does not fit', () => {
     ],
     ['the pool that is named is not there', {}, { pool: 'fast' }, 'Storage'],
     ['disks that are made need no room', { hypervisor: { ...h1, pools: [] } }, { disksOn: 'h1' }, undefined],
+    ['machines of others leave enough memory', { hypervisor: { ...h1, spareMemory: 1024 } }, {}, undefined],
+    ['machines of others leave too little memory', { hypervisor: { ...h1, spareMemory: 1023 } }, {}, 'HostMemory'],
     ['cordoned', { open: false }, {}, 'Cordoned'],
     ['on a hypervisor that is cordoned', { hypervisor: { ...h1, open: false } }, {}, 'Cordoned'],
     ['occupied', { occupied: true }, {}, 'Occupied'],
@@ -155,6 +124,14 @@ describe('choosing', () => {
     const both = [old, urgent]
     expect(place(urgent, both, [slot('s1')])).toEqual({ kind: 'Place', slot: 's1' })
     expect(place(old, both, [slot('s1')])).toMatchObject({ kind: 'Wait', reason: 'WaitingForSlot', position: 2 })
+  })
+
+  it('counts the slots of those in front against what machines of others leave, and goes elsewhere', () => {
+    const h2 = { ...h1, name: 'h2', spareMemory: 2048 + 1024 }
+    const slots = [...['a', 'b', 'c'].map((name) => slot(name, { hypervisor: h2 })), slot('d', { memory: 4096 })]
+    const waiting = ['1', '2', '3', '4'].map((uid) => demand(uid))
+    const decisions = waiting.map((wanted) => place(wanted, waiting, slots))
+    expect(decisions).toMatchObject([{ slot: 'a' }, { slot: 'b' }, { slot: 'd' }, { kind: 'Wait' }])
   })
 
   it('passes over one that the slot does not fit', () => {

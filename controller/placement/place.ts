@@ -1,5 +1,8 @@
-import { compare, comparePreference, findMisfit, type Misfit } from './fit.ts'
-import type { Decision, Demand, RejectionCount, SlotOffer } from './types.ts'
+import { Choices } from './choices.ts'
+import { compare, findMisfit, type Misfit } from './fit.ts'
+import { HostMemory } from './host-memory.ts'
+import { Neighbours } from './neighbours.ts'
+import type { Decision, Demand, Occupant, RejectionCount, SlotOffer } from './types.ts'
 
 const mostRejections = 10
 
@@ -8,9 +11,17 @@ const mostRejections = 10
  *
  * Machines that wait ahead (by priority, then the older, then by uid) get their pick before this one, so a machine is
  * passed over only by one that takes a slot which the first could not use. The answer is advice: the claim itself is a compare-and-swap.
+ *
+ * `occupants`: machines that hold slots, as far as a party among the demands may have to be kept apart from them. Those
+ * that wait ahead count where their pick is: of a set that is made in one moment, no two are sent to one host.
  */
-export function place(demand: Demand, waiting: readonly Demand[], slots: readonly SlotOffer[]): Decision {
-  const free = new FreeSlots(slots)
+export function place(
+  demand: Demand,
+  waiting: readonly Demand[],
+  slots: readonly SlotOffer[],
+  occupants: readonly Occupant[] = [],
+): Decision {
+  const free = new FreeSlots(slots, new Neighbours(occupants))
   const ahead = waiting.filter((other) => other.uid !== demand.uid && isAhead(other, demand)).toSorted(byTurn)
   let passed = 0
   for (const other of ahead) {
@@ -18,7 +29,8 @@ export function place(demand: Demand, waiting: readonly Demand[], slots: readonl
     if (free.take(other)) passed++
   }
   const slot = free.take(demand)
-  return slot === undefined ? explain(demand, slots, passed, ahead.length + 1) : { kind: 'Place', slot }
+  if (slot !== undefined) return { kind: 'Place', slot }
+  return explain(demand, slots, new Neighbours(occupants), passed, ahead.length + 1)
 }
 
 /** What decides when a machine that waits is served. */
@@ -32,66 +44,43 @@ const isAhead = (other: Demand, demand: Demand): boolean => byTurn(other, demand
 class FreeSlots {
   readonly #free: readonly SlotOffer[]
   readonly #count: number
+  readonly #neighbours: Neighbours
+  readonly #hostMemory = new HostMemory()
   readonly #taken = new Set<string>()
   /** By what is asked for: in a burst many machines ask for the same, and slots are looked at once for all of them. */
-  readonly #choices = new Map<string, Iterator<string, undefined>>()
+  readonly #choices = new Map<string, Choices>()
 
-  constructor(slots: readonly SlotOffer[]) {
+  constructor(slots: readonly SlotOffer[], neighbours: Neighbours) {
     this.#free = slots.filter((slot) => slot.free && !slot.occupied)
     this.#count = countOf(this.#free)
+    this.#neighbours = neighbours
   }
 
   get empty(): boolean {
     return this.#taken.size === this.#count
   }
 
-  /** The name of the slot. */
+  /** The name of the slot. From now on the machine is one that others may have to be kept apart from. */
   take(demand: Demand): string | undefined {
-    const choices = this.#choicesOf(demand)
-    for (let choice = choices.next(); !choice.done; choice = choices.next()) {
-      if (this.#taken.has(choice.value)) continue
-      this.#taken.add(choice.value)
-      return choice.value
-    }
-    return undefined
+    const taken = this.#choicesOf(demand).take(this.#taken)
+    if (!taken) return undefined
+    const { name, slots } = taken
+    this.#taken.add(name)
+    this.#hostMemory.take(slots)
+    const { party, uid } = demand
+    if (party) this.#neighbours.settle({ name: uid, party, hypervisor: slots.hypervisor.name })
+    return name
   }
 
-  #choicesOf(demand: Demand) {
-    const { uid: _uid, since: _since, priority: _priority, ...asked } = demand
-    const key = JSON.stringify(asked)
+  #choicesOf(demand: Demand): Choices {
+    const { uid: _uid, since: _since, priority: _priority, party, ...asked } = demand
+    const key = JSON.stringify([asked, party?.kind])
     let choices = this.#choices.get(key)
     if (choices === undefined) {
-      choices = inPreference(
-        demand,
-        apart(demand, this.#free).filter((slot) => !findMisfit(demand, slot)),
-      )
+      choices = new Choices(demand, apart(demand, this.#free), this.#neighbours, this.#hostMemory)
       this.#choices.set(key, choices)
     }
     return choices
-  }
-}
-
-/** Names of slots that fit, the one liked best first; by name where several are liked as well. */
-function* inPreference(demand: Demand, slots: readonly SlotOffer[]): Generator<string, undefined> {
-  const sorted = slots.toSorted((one, other) => comparePreference(demand, one, other))
-  for (let from = 0; from < sorted.length; ) {
-    const first = sorted[from] as SlotOffer
-    const end = sorted.findIndex((slot, index) => index > from && comparePreference(demand, first, slot) !== 0)
-    const likedAsWell = sorted.slice(from, end < 0 ? undefined : end)
-    yield* inOrder(likedAsWell.map(({ names }) => names))
-    from += likedAsWell.length
-  }
-}
-
-/** Merges lists that are in order. */
-function* inOrder(lists: readonly (readonly string[])[]): Generator<string, undefined> {
-  const rest = lists.map((names) => ({ names, next: 0 }))
-  const head = ({ names, next }: (typeof rest)[number]): string => names[next] as string
-  while (rest.length > 0) {
-    const least = rest.reduce((one, other) => (head(other) < head(one) ? other : one))
-    yield head(least)
-    least.next++
-    if (least.next === least.names.length) rest.splice(rest.indexOf(least), 1)
   }
 }
 
@@ -109,8 +98,17 @@ const apart = ({ slot: asked }: Demand, slots: readonly SlotOffer[]): readonly S
 
 const countOf = (slots: readonly SlotOffer[]): number => slots.reduce((sum, { names }) => sum + names.length, 0)
 
-function explain(demand: Demand, slots: readonly SlotOffer[], passed: number, position: number): Decision {
-  const found = apart(demand, slots).map((slot) => ({ misfit: findMisfit(demand, slot), count: slot.names.length }))
+function explain(
+  demand: Demand,
+  slots: readonly SlotOffer[],
+  neighbours: Neighbours,
+  passed: number,
+  position: number,
+): Decision {
+  const found = apart(demand, slots).map((slot) => ({
+    misfit: findMisfit(demand, slot, neighbours),
+    count: slot.names.length,
+  }))
   const misfits = found.map(({ misfit }) => misfit)
   const rejections = countRejections(found)
   const wait = (reason: 'WaitingForSlot' | 'DisksElsewhere' | 'NoHypervisorFits', message: string): Decision => ({
@@ -126,7 +124,8 @@ function explain(demand: Demand, slots: readonly SlotOffer[], passed: number, po
     return wait('NoHypervisorFits', `none of ${countOf(slots)} slots could hold this machine (${summary(rejections)})`)
   }
   if (misfits.some((misfit) => misfit === undefined)) {
-    return wait('WaitingForSlot', `${passed} machines in front get the slots that are free`)
+    const kept = demand.party === undefined ? '' : ', or are to be kept apart from it there'
+    return wait('WaitingForSlot', `${passed} machines in front get the slots that are free${kept}`)
   }
   if (demand.disksOn !== undefined && misfits.some((misfit) => misfit?.reason === 'DisksElsewhere')) {
     return wait('DisksElsewhere', `no slot is free on the hypervisor that has the disks (${summary(rejections)})`)

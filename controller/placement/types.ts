@@ -22,6 +22,31 @@ export interface LabelSelector {
   }[]
 }
 
+export interface AntiAffinityTerm {
+  /** Of the labels of other machines in the same namespace. */
+  readonly selector: LabelSelector
+  readonly strength: 'Required' | 'Preferred'
+}
+
+/**
+ * What anti-affinity goes by. Machines that are alike in it are one party: labels that no term of the namespace speaks of
+ * are left out, so that many are.
+ */
+export interface Party {
+  /** The same for those that are alike, and for no others. */
+  readonly kind: string
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly antiAffinity: readonly AntiAffinityTerm[]
+}
+
+/** A machine that holds a slot. */
+export interface Occupant {
+  readonly name: string
+  readonly party: Party
+  readonly hypervisor: string
+}
+
 /** A StoragePool that new disks can be made in. */
 export interface PoolOffer {
   readonly name: string
@@ -39,6 +64,8 @@ export interface HypervisorOffer {
   /** Modes in which machines can boot there. */
   readonly modes: readonly string[]
   readonly pools: readonly PoolOffer[]
+  /** Bytes that machines without a slot there leave for one more with a slot. Absent: none runs there. */
+  readonly spareMemory?: number
   /** Networks that are there. */
   readonly networks: ReadonlySet<string>
 }
@@ -80,6 +107,8 @@ export interface Demand {
   /** The StoragePool that its root disk must be in, where one is named. */
   readonly pool?: string
   readonly networks: readonly string[]
+  /** Absent: no machine of its namespace is to be kept apart from others. */
+  readonly party?: Party
 }
 
 /** Why a slot does not fit; `NotInPool` and others of api.md §4.5 come with what they speak of. */
@@ -94,6 +123,8 @@ export type Rejection =
   | 'Storage'
   | 'DisksElsewhere'
   | 'Network'
+  | 'HostMemory'
+  | 'AntiAffinity'
   | 'Cordoned'
   | 'Unreachable'
   | 'Occupied'

@@ -74,6 +74,30 @@ describe('a change wakes what may depend on it', () => {
     expect(stopped).toContain('virtualMachine team/second')
   })
 
+  it('a machine whose labels or terms are others: who waits, where machines are kept apart', () => {
+    const relabel = (name: string, app: string) =>
+      lab.kube.change(virtualMachines, { namespace: 'team', name }, (vm) =>
+        Object.assign(vm.metadata, { labels: { app } }),
+      )
+    held('web')
+    lab.kube.put(aMachine('waits'))
+    expect(after(() => relabel('web', 'db'))).not.toContain('virtualMachine team/waits')
+    const antiAffinity = [{ selector: { matchLabels: { app: 'web' } } }]
+    const keeps = after(() =>
+      lab.kube.change(virtualMachines, { namespace: 'team', name: 'web' }, (vm) =>
+        Object.assign(vm.spec, { placement: { antiAffinity } }),
+      ),
+    )
+    expect(keeps).toContain('virtualMachine team/waits')
+    expect(after(() => relabel('web', 'mail'))).toContain('virtualMachine team/waits')
+    const lets = after(() =>
+      lab.kube.change(virtualMachines, { namespace: 'team', name: 'web' }, (vm) =>
+        Object.assign(vm.spec, { placement: {} }),
+      ),
+    )
+    expect(lets).toContain('virtualMachine team/waits')
+  })
+
   it('a hypervisor: all that is on it; but not when only its counts moved', () => {
     held('web')
     const away = { conditions: [condition('Reachable', 'False')] }
@@ -91,6 +115,14 @@ describe('a change wakes what may depend on it', () => {
       ),
     )
     expect(counted).toEqual(['hypervisor kvm1'])
+    lab.kube.put(aMachine('waits'))
+    const unmanaged = { count: 1, memory: '2Gi' }
+    const taken = after(() =>
+      lab.kube.change(hypervisors, { name: 'kvm1' }, (object) =>
+        Object.assign(object, { status: { ...away, unmanaged } }),
+      ),
+    )
+    expect(taken).toEqual(['hypervisor kvm1', 'virtualMachine team/waits'])
   })
 
   it.each<[string, () => void, string[]]>([
@@ -116,8 +148,9 @@ describe('a hypervisor tells', () => {
     ])
   })
 
-  it('of one that is not ours: the slots, which it may occupy', () => {
-    expect(after(() => wakeups.machine('kvm1', { type: 'Machine', id: 'x', detail: '' }))).toEqual(['slot s1'])
+  it('of one that is not ours: the slots, which it may occupy, and the hypervisor, whose memory it may take', () => {
+    const told = after(() => wakeups.machine('kvm1', { type: 'Machine', id: 'x', detail: '' }))
+    expect(told).toEqual(['hypervisor kvm1', 'slot s1'])
   })
 
   it('that something was lost: everything there', () => {

@@ -52,6 +52,8 @@ export class Wakeups implements ConnectionListener {
       // One that waited in front no longer does.
       const gaveUp = type === 'Deleted' || (previous && waits(previous) && !waits(object))
       if (gaveUp && object.status?.slot === undefined) this.#waiting(priority)
+      if (previous && object.status?.slot !== undefined && this.#keepsOthersAway(previous, object))
+        this.#waiting(priority)
       this.#slotsOf(object, priority)
       this.#imageOf(object, previous, priority)
     })
@@ -68,6 +70,7 @@ export class Wakeups implements ConnectionListener {
       const { object, previous } = change
       queues.hypervisor(keyOf(object), urgencyOf(change))
       if (!sameFacts(object, previous)) this.#onHypervisor(object.metadata.name, effectOf(change))
+      else if (object.status?.unmanaged?.memory !== previous?.status?.unmanaged?.memory) this.#waiting(effectOf(change))
     })
     storagePools.onChange((change) => {
       const { object } = change
@@ -109,7 +112,9 @@ export class Wakeups implements ConnectionListener {
     const machines = this.#caches.virtualMachines.byIndex('instanceID', instanceID ?? id)
     for (const vm of machines) this.queues.virtualMachine(keyOf(vm))
     // Not one of ours: it may still take what a slot counts on.
-    if (machines.length === 0) this.#slotsOn(hypervisor)
+    if (machines.length > 0) return
+    this.#slotsOn(hypervisor)
+    this.queues.hypervisor(hypervisor, 'Event')
   }
 
   /** What a listing shows otherwise than the machines' statuses: an event was lost, or its answer is old. */
@@ -153,6 +158,14 @@ export class Wakeups implements ConnectionListener {
     for (const vm of this.#caches.virtualMachines.byIndex('slotless', 'true')) {
       if (waits(vm)) this.queues.virtualMachine(keyOf(vm), priority)
     }
+  }
+
+  /** Whether it may keep others away from where it is than it did before. */
+  #keepsOthersAway(before: VirtualMachine, now: VirtualMachine): boolean {
+    const heeded = this.#caches.virtualMachines.byIndex('antiAffinity', now.metadata.namespace ?? '').length > 0
+    const counts = ({ metadata, spec }: VirtualMachine) =>
+      JSON.stringify([metadata.labels, spec.placement?.antiAffinity])
+    return (heeded || before.spec.placement?.antiAffinity !== undefined) && counts(before) !== counts(now)
   }
 
   /** What a machine that is gone kept from being deleted. */

@@ -221,6 +221,11 @@ const status = object(
           machines: optional(
             atomicList(text('Name on the host.', { max: 253 }), 'The first hundred, by name.', { max: 100 }),
           ),
+          memory: optional(
+            bytes(
+              'What machines that run there without one of these slots may have together: those that are not ours, of another cluster, or of slots that are gone. It is kept from slots.',
+            ),
+          ),
         },
         'Machines there that are not ours. They are never touched.',
       ),

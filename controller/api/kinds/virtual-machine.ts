@@ -6,7 +6,7 @@ import { commonStatus } from '../schema/conditions.ts'
 import { ageColumn, column, defineKind, messageColumn, readyColumn } from '../schema/kind.ts'
 import { label, macAddress, name } from '../schema/names.ts'
 import { secretKeyRef } from '../schema/references.ts'
-import { labelSelector, toleration } from '../schema/scheduling.ts'
+import { antiAffinityTerm, labelSelector, toleration } from '../schema/scheduling.ts'
 import type { Read, Written } from '../schema/static.ts'
 
 const imageKinds = ['Image', 'ClusterImage'] as const
@@ -32,6 +32,7 @@ const placement = object(
     slot: optional(label('This very slot.')),
     slotSelector: optional(labelSelector('Labels of the slot.')),
     tolerations: optional(atomicList(toleration, 'Taints that do not keep the machine away.', { max: 16 })),
+    antiAffinity: optional(atomicList(antiAffinityTerm, 'Machines that this one keeps away from.', { max: 8 })),
     priority: withDefault(
       integer('Higher is served first while machines wait; one more counts for each 5 minutes waited.', {
         min: -100,

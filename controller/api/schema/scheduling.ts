@@ -4,7 +4,13 @@ import { rule } from './cel.ts'
 const effects = ['NoPlacement', 'PreferNoPlacement'] as const
 
 export const scheduling = () =>
-  withDefault(choice(['Open', 'Cordoned'], 'Open takes machines; Cordoned takes no new ones.'), 'Open')
+  withDefault(
+    choice(
+      ['Open', 'Cordoned', 'Draining'],
+      'Open takes machines; Cordoned takes no new ones; Draining takes no new ones either, and tells who is left until it is empty. In this version no machine is moved while it runs.',
+    ),
+    'Open',
+  )
 
 export const taint = object(
   {
@@ -78,3 +84,24 @@ export const labelSelector = (description: string) =>
     description,
     { atomic: true },
   )
+
+export const antiAffinityTerm = object(
+  {
+    selector: labelSelector('Labels of the other machines, in the same namespace.'),
+    scope: withDefault(
+      choice(
+        ['Host', 'Hypervisor'],
+        'Not on the same host, or not on the same hypervisor (or pool of hosts). In this version no slot names a host of a pool, so that Host keeps machines on different pools, too.',
+      ),
+      'Host',
+    ),
+    strength: withDefault(
+      choice(
+        ['Required', 'Preferred'],
+        'Required: it waits rather than be there together with them, and keeps them away from where it is; Preferred: only where there is another slot.',
+      ),
+      'Required',
+    ),
+  },
+  'Machines that this one keeps away from.',
+)

@@ -494,8 +494,9 @@ export function isParked({ definition, power }: FakeMachine): boolean {
 
 function entryOf(machine: FakeMachine): InventoryEntry {
   const { id, hostName, definition, live, power } = machine
-  const tag = (definition ?? live)?.tag
-  return { id, hostName, ...(tag?.instanceID === id ? { tag } : {}), power, parked: isParked(machine) }
+  const { tag, memory } = definition ?? live ?? {}
+  const own = tag?.instanceID === id ? { tag } : {}
+  return { id, hostName, ...own, power, parked: isParked(machine), ...(memory === undefined ? {} : { memory }) }
 }
 
 /** Of the network 10.0.0.0/8; by the MAC address, so that it is the same in every run. */

@@ -143,9 +143,10 @@ function entryOf(
 ): InventoryEntry {
   if (reading === 'Unreadable') return { id: uuid, hostName: name, power, parked: false }
   const { tag } = reading.reading
+  const { memory } = reading
   // A tag that names another id than the domain's own is a copy's (virt-clone): what bears it is not ours.
   const own = tag?.instanceID === uuid ? { tag } : {}
-  return { id: uuid, hostName: name, power, parked: isParked(reading, persistent, hasManagedSave), ...own }
+  return { id: uuid, hostName: name, power, parked: isParked(reading, persistent, hasManagedSave), memory, ...own }
 }
 
 /**

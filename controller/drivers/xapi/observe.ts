@@ -36,7 +36,8 @@ export async function list(view: PoolView): Promise<InventoryEntry[]> {
   const vms = await view.vms()
   const byInstance = Map.groupBy(vms, ({ other_config }) => other_config[keys.instanceID] ?? '')
   return vms.map((vm) => {
-    const entry = { id: vm.uuid, hostName: vm.name_label, power: powerOf(vm), parked: isParked(vm) }
+    const memory = Number(vm.memory_static_max)
+    const entry = { id: vm.uuid, hostName: vm.name_label, power: powerOf(vm), parked: isParked(vm), memory }
     const tag = ownTag(byInstance.get(vm.other_config[keys.instanceID] ?? '') ?? [], vm.ref)
     return tag === undefined ? entry : { ...entry, tag }
   })

@@ -64,7 +64,14 @@ export function describeForeign(bench: Bench): void {
     bench.test('the inventory lists it without a tag', [], async () => {
       await withForeign('contract_foreign-list', async (id) => {
         const entry = (await bench.session.list()).find((one) => one.id === id)
-        expect(entry).toEqual({ id, hostName: 'contract_foreign-list', power: 'Stopped', parked: false })
+        expect(entry).toEqual({
+          id,
+          hostName: 'contract_foreign-list',
+          power: 'Stopped',
+          parked: false,
+          memory: expect.any(Number),
+        })
+        expect(entry?.memory).toBeGreaterThan(2 ** 20)
       })
     })
   })

@@ -179,12 +179,12 @@ export function describeMachines(bench: Bench): void {
           await bench.session.park(parkedID)
           const list = await bench.session.list()
           const entries = (id: string) => list.filter(({ tag }) => tag?.instanceID === id)
-          for (const [{ hostName, tag }, power] of [
+          for (const [{ hostName, tag, memory }, power] of [
             [running, 'Running'],
             [parked, 'Stopped'],
           ] as const) {
             const { id } = await bench.machine(tag.instanceID)
-            expect(entries(tag.instanceID)).toEqual([{ id, hostName, tag, power, parked: power === 'Stopped' }])
+            expect(entries(tag.instanceID)).toEqual([{ id, hostName, tag, power, parked: power === 'Stopped', memory }])
           }
         })
       })

@@ -67,6 +67,10 @@ export class FakeHost {
   readonly networks = new Set<string>()
   /** Machines that are not ours, by id: what `observe` says of them. */
   readonly foreign = new Map<string, string>()
+  /** Of each of them, in bytes. */
+  foreignMemory = 2 * GiB
+  /** Listed beside all else. */
+  listed: readonly InventoryEntry[] = []
   readonly addresses = new Map<string, readonly ObservedInterface[]>()
   /** Every effect that was asked for, in order. */
   readonly calls: { readonly method: Mutation; readonly args: readonly unknown[] }[] = []
@@ -154,14 +158,16 @@ export class FakeSession implements Session {
       tag: spec.tag,
       power,
       parked,
+      memory: spec.memory,
     }))
     const others = [...this.#host.foreign.keys()].map((id) => ({
       id,
       hostName: `foreign-${id}`,
       power: 'Running' as const,
       parked: false,
+      memory: this.#host.foreignMemory,
     }))
-    return [...ours, ...others]
+    return [...ours, ...others, ...this.#host.listed]
   }
 
   async interfaces(instanceID: string): Promise<readonly ObservedInterface[]> {

@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it } from '@jest/globals'
 import { pino } from 'pino'
 import { hypervisors, slots } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
-import type { ConnectTarget } from '../../hypervisor/port.ts'
-import { aHypervisor, aMachine, aSize, aSlot, conditionTypes, GiB, Lab, readyOf } from '../testing/lab.ts'
+import type { ConnectTarget, InventoryEntry, PowerState } from '../../hypervisor/port.ts'
+import { aHypervisor, aMachine, aPool, aSize, aSlot, conditionTypes, GiB, Lab, readyOf } from '../testing/lab.ts'
 import { type Connect, Connections } from './connections.ts'
 import { HypervisorReconciler } from './reconciler.ts'
 
@@ -41,6 +41,8 @@ const slotNames = () =>
     .list()
     .map(({ metadata }) => metadata.name)
     .toSorted()
+const consumerRef = { uid: 'u', name: 'web', namespace: 'team', since: '2026-01-01T00:00:00Z' }
+const messageOfReady = () => hypervisor().status?.conditions?.find(({ type }) => type === 'Ready')?.message
 const slotsReady = () => hypervisor().status?.conditions?.find(({ type }) => type === 'SlotsReady')
 
 it('counts as tried when it fails before anything is sent: nobody may wait for it for ever', async () => {
@@ -105,13 +107,30 @@ describe('contact', () => {
     expect(hypervisor().status).toMatchObject({
       id: lab.host.information.id,
       capacity: { cpus: 16, memory: '64Gi' },
-      unmanaged: { count: 1, machines: ['foreign-x'] },
+      unmanaged: { count: 1, machines: ['foreign-x'], memory: '2Gi' },
       hosts: [{ name: 'kvm1.example', state: 'Online' }],
     })
     const { length } = lab.kube.writes
     lab.clock.jump(600_000)
     await pass()
     expect(lab.kube.writes).toHaveLength(length)
+  })
+
+  it.each<[string, { tag?: object; power?: PowerState; memory?: number }, string]>([
+    ['is not ours', {}, '1Gi'],
+    ['is paused', { power: 'Paused' }, '1Gi'],
+    ['is off', { power: 'Stopped' }, '0'],
+    ['is saved to disk', { power: 'Suspended' }, '0'],
+    ['is of another cluster', { tag: { cluster: 'other', slot: 'kvm1-a' } }, '1Gi'],
+    ['runs under a slot that is gone', { tag: { cluster: 'cluster-uid', slot: 'kvm1-old' } }, '1Gi'],
+    ['runs under a slot, whoever holds it', { tag: { cluster: 'cluster-uid', slot: 'kvm1-a' } }, '0'],
+    ['has a definition that cannot be read', { memory: undefined as never }, '0'],
+  ])('memory that a machine has without a slot, when it %s', async (_, entry, memory) => {
+    lab.kube.put(aSlot('kvm1-a'))
+    const listed = { id: 'x', hostName: 'x', power: 'Running', parked: false, memory: GiB, ...entry }
+    lab.host.listed = [listed as InventoryEntry]
+    await pass()
+    expect(hypervisor().status?.unmanaged?.memory).toBe(memory)
   })
 
   it.each([
@@ -180,7 +199,6 @@ describe('slots', () => {
   it('that are held stay, and that is told', async () => {
     declare({ slots: [set] })
     await pass()
-    const consumerRef = { uid: 'u', name: 'web', namespace: 'team', since: '2026-01-01T00:00:00Z' }
     lab.kube.change(slots, { name: 'kvm1-small-1' }, (slot) =>
       Object.assign(slot, { status: { phase: 'Bound', consumerRef } }),
     )
@@ -246,6 +264,26 @@ describe('slots', () => {
   })
 })
 
+describe('draining', () => {
+  it('tells who is left, and when it is empty; its slots and their holders stay', async () => {
+    declare({ scheduling: 'Draining' })
+    lab.kube.put(aSlot('s1', {}, { phase: 'Bound', consumerRef }))
+    lab.kube.put(aSlot('s2'))
+    await pass()
+    expect(readyOf(hypervisor())).toBe('True Available')
+    expect(messageOfReady()).toContain('Draining: 1 hold slots until they are stopped or deleted: team/web')
+    expect(lab.slot('s1').status).toMatchObject({ phase: 'Bound', consumerRef })
+    lab.kube.put(aSlot('s1', {}, { phase: 'Releasing', consumerRef }))
+    lab.kube.put(aSlot('s1', {}, { phase: 'Unavailable' }))
+    await pass()
+    expect(messageOfReady()).toContain('Draining: it is empty')
+    declare({ scheduling: 'Open' })
+    await pass()
+    expect(messageOfReady()).not.toContain('Draining')
+    expect(lab.host.calls).toEqual([])
+  })
+})
+
 describe('deletion', () => {
   it('waits for whom needs it, names them, and touches nothing on the host', async () => {
     await pass()
@@ -253,8 +291,38 @@ describe('deletion', () => {
     lab.kube.markDeleted(hypervisors, { name: 'kvm1' })
     await pass()
     expect(readyOf(hypervisor())).toBe('False InUse')
-    expect(hypervisor().status?.conditions?.[0]?.message).toContain('VirtualMachine team/web')
+    expect(messageOfReady()).toBe(
+      'deletion waits for 1 VirtualMachine: team/web. To go on: delete the machines (kubectl get bvm -A --field-selector status.hypervisor=kvm1)',
+    )
     expect(lab.registry.get('kvm1').connected).toBe(true)
+    expect(lab.host.calls).toEqual([])
+  })
+
+  it('counts all that are in the way, names ten, and says what to do about each', async () => {
+    await pass()
+    for (let index = 0; index < 12; index++)
+      lab.kube.put({ ...aMachine(`m${index + 10}`), status: { hypervisor: 'kvm1' } } as never)
+    lab.kube.put(aSlot('s1', {}, { phase: 'Bound', consumerRef }))
+    lab.kube.put(aSlot('s2'))
+    lab.kube.put(aPool())
+    lab.kube.markDeleted(hypervisors, { name: 'kvm1' })
+    await pass()
+    expect(messageOfReady()).toMatch(
+      /^deletion waits for 12 VirtualMachines: team\/m10, .*team\/m19 and 2 more; 1 held Slot: s1 \(team\/web\); 1 StoragePool: default\. To go on: delete the machines .*, then delete the StoragePools$/,
+    )
+  })
+
+  it('waits for a slot whose machine is not there any more, without asking to delete machines', async () => {
+    await pass()
+    lab.kube.put(aSlot('s1', {}, { phase: 'Releasing', consumerRef }))
+    lab.kube.markDeleted(hypervisors, { name: 'kvm1' })
+    await pass()
+    expect(messageOfReady()).toBe(
+      'deletion waits for 1 held Slot: s1 (team/web). To go on: the slots are given back once their machines are off',
+    )
+    lab.kube.put(aSlot('s1', {}, { phase: 'Free' }))
+    await pass()
+    expect(lab.kube.peek(hypervisors, { name: 'kvm1' })).toBeUndefined()
   })
 
   it('connects while it waits: its machines can only be removed over a connection', async () => {

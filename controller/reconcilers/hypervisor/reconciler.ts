@@ -10,6 +10,7 @@ import type { Connections } from './connections.ts'
 import { readCredentials } from './credentials.ts'
 import { planSlots, type SlotPlan } from './slots.ts'
 import { factsOf, fieldsOf, type Sight } from './status.ts'
+import { holdersOf, type Users, whoNeeds } from './users.ts'
 
 export interface HypervisorDependencies {
   readonly client: KubeClient
@@ -19,6 +20,8 @@ export interface HypervisorDependencies {
   readonly clock: Clock
   /** Berth's own namespace, where the Secrets of hypervisors are. */
   readonly namespace: string
+  /** Uid of the kube-system namespace: which cluster a tag on a host belongs to. */
+  readonly cluster: string
 }
 
 /** Secrets are never watched: they are read anew so often, and at each attempt to connect. */
@@ -144,13 +147,12 @@ export class HypervisorReconciler implements Reconciler {
   async #delete(hypervisor: ReadObject<Hypervisor>, signal: AbortSignal): Promise<Result> {
     const { client, connections } = this.#dependencies
     const { name } = hypervisor.metadata
-    const users = this.#users(name)
-    if (users.length === 0) {
+    const message = whoNeeds(name, this.#users(name))
+    if (message === undefined) {
       await connections.forget(name)
       await client.setFinalizers(hypervisors, hypervisor, [], { signal })
       return {}
     }
-    const message = `${users.length} need it: ${users.slice(0, 10).join(', ')}`
     // Its machines can only be stopped and removed over a connection.
     const { sight } = await this.#look(hypervisor, signal)
     await this.#write(hypervisor, sight, this.#planSlots(hypervisor, sight), isFalse('Ready', 'InUse', message), signal)
@@ -158,16 +160,18 @@ export class HypervisorReconciler implements Reconciler {
   }
 
   /** Who still needs it: its machines, slots that are held, its storage pools. Nothing on the host is touched by its deletion. */
-  #users(name: string): string[] {
+  #users(name: string): Users {
     const { virtualMachines, slots, storagePools } = this.#dependencies.caches
     const held = slots.byIndex('hypervisor', name).filter(({ status }) => status?.consumerRef !== undefined)
-    return [
-      ...virtualMachines
+    return {
+      machines: virtualMachines
         .byIndex('hypervisor', name)
-        .map(({ metadata }) => `VirtualMachine ${metadata.namespace}/${metadata.name}`),
-      ...held.map(({ metadata }) => `Slot ${metadata.name}`),
-      ...storagePools.byIndex('hypervisor', name).map(({ metadata }) => `StoragePool ${metadata.name}`),
-    ]
+        .map(({ metadata: { namespace, name: machine } }) => `${namespace}/${machine}`),
+      slots: held.map(
+        ({ metadata, status }) => `${metadata.name} (${status?.consumerRef?.namespace}/${status?.consumerRef?.name})`,
+      ),
+      pools: storagePools.byIndex('hypervisor', name).map(({ metadata }) => metadata.name),
+    }
   }
 
   async #write(
@@ -177,10 +181,12 @@ export class HypervisorReconciler implements Reconciler {
     deleting: ReturnType<typeof isFalse> | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    const { client, caches, clock, recorder } = this.#dependencies
+    const { client, caches, clock, recorder, cluster } = this.#dependencies
     const now = new Date(clock.now()).toISOString()
-    const facts = factsOf(sight, condition, deleting)
-    const fields = fieldsOf(hypervisor, sight, caches.slots.byIndex('hypervisor', hypervisor.metadata.name), now)
+    const slots = caches.slots.byIndex('hypervisor', hypervisor.metadata.name)
+    const left = hypervisor.spec.scheduling === 'Draining' ? holdersOf(slots) : undefined
+    const facts = factsOf(sight, condition, deleting, left)
+    const fields = fieldsOf(hypervisor, sight, slots, cluster, now)
     const before = conditionOf(hypervisor, 'Ready')
     await writeStatus(client, hypervisors, hypervisor, fields, facts, { now, signal })
     const ready = facts.find(({ type }) => type === 'Ready')

@@ -19,6 +19,7 @@ export function fieldsOf(
   hypervisor: Hypervisor,
   sight: Sight,
   slots: readonly Slot[],
+  cluster: string,
   now: string,
 ): Omit<HypervisorStatus, 'conditions' | 'observedGeneration'> {
   const previous = hypervisor.status ?? {}
@@ -31,7 +32,11 @@ export function fieldsOf(
   }
   const foreign = inventory?.filter(({ tag }) => tag === undefined).map(({ hostName }) => hostName)
   const unmanaged = foreign
-    ? { count: foreign.length, machines: foreign.toSorted().slice(0, mostUnmanaged) }
+    ? {
+        count: foreign.length,
+        machines: foreign.toSorted().slice(0, mostUnmanaged),
+        memory: formatBytes(memoryBeside(inventory ?? [], slots, cluster)),
+      }
     : previous.unmanaged
   const lastSeen = information ? (previous.lastSeenTime ?? minuteOf(now)) : lastSeenTime(hypervisor, now)
   return {
@@ -40,6 +45,18 @@ export function fieldsOf(
     ...(unmanaged ? { unmanaged } : {}),
     ...(lastSeen === undefined ? {} : { lastSeenTime: lastSeen }),
   }
+}
+
+/**
+ * Bytes that running machines may have which hold none of the slots. What runs under the tag of a slot is that slot's
+ * affair, claimed or not: it is Occupied then.
+ */
+function memoryBeside(inventory: readonly InventoryEntry[], slots: readonly Slot[], cluster: string): number {
+  const names = new Set(slots.map(({ metadata }) => metadata.name))
+  return inventory
+    .filter(({ power }) => power === 'Running' || power === 'Paused')
+    .filter(({ tag }) => tag === undefined || tag.cluster !== cluster || !names.has(tag.slot))
+    .reduce((sum, { memory = 0 }) => sum + memory, 0)
 }
 
 /** Written when contact is made, and when it is lost; a heartbeat each minute would be a write each minute. */
@@ -90,19 +107,37 @@ const credentialReasons: Partial<Record<ErrorCode, string>> = {
   FileNotFound: 'FileNotFound',
 }
 
-export function factsOf(sight: Sight, slotsReady: ConditionFact, deleting: ConditionFact | undefined): ConditionFact[] {
-  return [...summarize(deleting ?? ready(sight, slotsReady)), ...connection(sight), slotsReady]
+/** `left`: the machines that hold slots of a hypervisor that is Draining; absent: it is not. */
+export function factsOf(
+  sight: Sight,
+  slotsReady: ConditionFact,
+  deleting: ConditionFact | undefined,
+  left?: readonly string[],
+): ConditionFact[] {
+  return [...summarize(deleting ?? ready(sight, slotsReady, left)), ...connection(sight), slotsReady]
 }
 
-function ready({ problem, information }: Sight, slotsReady: ConditionFact): ConditionFact {
+function ready({ problem, information }: Sight, slotsReady: ConditionFact, left?: readonly string[]): ConditionFact {
   if (problem) return isFalse('Ready', problem.code, problem.message)
   if (!information) return isUnknown('Ready', 'NotTried', 'not connected yet')
   // More slots than memory is the administrator's choice, told in SlotsReady; machines can be placed all the same.
   if (slotsReady.status !== 'True' && slotsReady.reason !== 'OverCapacity' && slotsReady.reason !== 'ShrinkPending') {
     return { ...slotsReady, type: 'Ready' }
   }
-  return isTrue('Ready', 'Available', `${information.hostName}, ${information.version}`)
+  const told = `${information.hostName}, ${information.version}`
+  return isTrue('Ready', 'Available', left === undefined ? told : `${told}; ${draining(left)}`)
 }
+
+const draining = (left: readonly string[]): string =>
+  left.length === 0
+    ? 'Draining: it is empty'
+    : `Draining: ${left.length} hold slots until they are stopped or deleted: ${someOf(left)}`
+
+const mostNamed = 10
+
+/** The first of them, and how many more there are. */
+export const someOf = (names: readonly string[]): string =>
+  names.slice(0, mostNamed).join(', ') + (names.length > mostNamed ? ` and ${names.length - mostNamed} more` : '')
 
 function connection({ problem, information }: Sight): ConditionFact[] {
   if (information) {

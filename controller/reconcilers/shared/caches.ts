@@ -33,6 +33,9 @@ export const virtualMachineIndices: IndexFunctions<VirtualMachine> = {
   uid: ({ metadata }) => [metadata.uid],
   instanceID: ({ metadata, status }) => [status?.instanceID ?? metadata.uid],
   hypervisor: ({ status }) => (status?.hypervisor === undefined ? [] : [status.hypervisor]),
+  /** Namespaces in which machines are to be kept apart. */
+  antiAffinity: ({ metadata, spec }) =>
+    (spec.placement?.antiAffinity?.length ?? 0) > 0 ? [metadata.namespace ?? ''] : [],
   slotless: ({ status }) => (status?.slot === undefined ? ['true'] : []),
   imageUID: ({ status }) => (status?.image === undefined ? [] : [status.image.uid]),
   awaitedImage: (vm) => (vm.status?.image !== undefined && awaitsImage(vm) ? [vm.status.image.uid] : []),
@@ -42,6 +45,7 @@ export const virtualMachineIndices: IndexFunctions<VirtualMachine> = {
 
 export const slotIndices: IndexFunctions<Slot> = {
   consumer: ({ status }) => (status?.consumerRef === undefined ? [] : [status.consumerRef.uid]),
+  consumerNamespace: ({ status }) => (status?.consumerRef === undefined ? [] : [status.consumerRef.namespace]),
   hypervisor: ({ spec }) => [spec.hypervisor],
 }
 

@@ -2,9 +2,11 @@
 import type { SlotStatus } from '../../api/index.ts'
 import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue, summarize } from '../shared/conditions.ts'
+import type { Closed } from '../shared/scheduling.ts'
 
 export interface SlotFacts {
-  readonly cordoned: boolean
+  /** It takes no new machine. */
+  readonly closed?: Closed
   readonly deleting: boolean
   readonly phase: SlotStatus['phase'] | undefined
   readonly consumer?: { readonly uid: string; readonly name: string }
@@ -39,7 +41,7 @@ export function planSlot(facts: SlotFacts): SlotOutcome {
 }
 
 function readiness({
-  cordoned,
+  closed,
   deleting,
   consumer,
   hypervisor,
@@ -67,6 +69,14 @@ function readiness({
       `machine ${who} is gone from the API, but its guest runs on: stop it there`,
     )
   }
-  if (cordoned) return isFalse('Ready', 'Cordoned', 'spec.scheduling is Cordoned: it takes no new machine')
+  if (closed) return isFalse('Ready', closed.scheduling, whyClosed(closed, consumer?.name))
   return isTrue('Ready', 'Available', consumer ? `held by ${consumer.name}` : 'it can be claimed')
+}
+
+function whyClosed({ scheduling, by }: Closed, holder: string | undefined): string {
+  const closed = `${by}: spec.scheduling is ${scheduling}: it takes no new machine`
+  if (scheduling === 'Cordoned') return closed
+  return holder === undefined
+    ? `${closed}; it is empty`
+    : `${closed}; ${holder} holds it until it is stopped or deleted`
 }

@@ -39,6 +39,22 @@ describe('whether it can be claimed', () => {
   it.each<[string, () => void, string, string]>([
     ['its host was listed', () => {}, 'Free', 'True Available'],
     ['it is cordoned', () => lab.kube.put(aSlot('s1', { scheduling: 'Cordoned' })), 'Unavailable', 'False Cordoned'],
+    ['it is draining', () => lab.kube.put(aSlot('s1', { scheduling: 'Draining' })), 'Unavailable', 'False Draining'],
+    [
+      'its hypervisor is cordoned',
+      () => lab.kube.put(aHypervisor('kvm1', { scheduling: 'Cordoned' })),
+      'Unavailable',
+      'False Cordoned',
+    ],
+    [
+      'it is cordoned on a hypervisor that is draining',
+      () => {
+        lab.kube.put(aSlot('s1', { scheduling: 'Cordoned' }))
+        lab.kube.put(aHypervisor('kvm1', { scheduling: 'Draining' }))
+      },
+      'Unavailable',
+      'False Draining',
+    ],
     [
       'there is no hypervisor',
       () => lab.kube.put(aSlot('s1', { hypervisor: 'none' })),

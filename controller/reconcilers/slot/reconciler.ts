@@ -3,6 +3,7 @@ import type { InventoryEntry } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import { conditionIs, conditionOf } from '../shared/conditions.ts'
+import { closedBy } from '../shared/scheduling.ts'
 import { isUntried } from '../shared/untried.ts'
 import { writeStatus } from '../shared/write-status.ts'
 import type { Inventories } from './inventories.ts'
@@ -80,8 +81,9 @@ export class SlotReconciler implements Reconciler {
     const suspects = occupantsIn(inventory)
     const occupants = suspects.length > 0 ? occupantsIn(await list(true)) : suspects
     const message = hypervisor && conditionOf(hypervisor, 'Ready')?.reason
+    const closed = closedBy(slot, hypervisor)
     return {
-      cordoned: slot.spec.scheduling === 'Cordoned',
+      ...(closed ? { closed } : {}),
       deleting: slot.metadata.deletionTimestamp !== undefined,
       phase: slot.status?.phase,
       hypervisor: hypervisor === undefined ? 'Missing' : inventory ? 'Reachable' : 'Unreachable',

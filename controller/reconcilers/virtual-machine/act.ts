@@ -5,6 +5,7 @@ import { type Session, volumeNames } from '../../hypervisor/port.ts'
 import { keyOf } from '../../kube/port.ts'
 import { conditionIs } from '../shared/conditions.ts'
 import { hostPool } from '../shared/host-pool.ts'
+import { closedBy } from '../shared/scheduling.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { machineSpec } from './machine.ts'
 import type { Step } from './model.ts'
@@ -118,13 +119,14 @@ async function moveSlot(
   name: string,
   phase: 'Releasing' | 'Free',
   { claimed }: View,
-  { client }: Dependencies,
+  { caches, client }: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
   const slot = claimed.find(({ metadata }) => metadata.name === name)
   if (!slot?.status?.consumerRef) throw new BerthError('Conflict', `slot ${name} is not held any more`)
   const { consumerRef, ...rest } = slot.status
-  const usable = slot.spec.scheduling !== 'Cordoned' && !conditionIs(slot, 'Occupied', 'True')
+  const isClosed = closedBy(slot, caches.hypervisors.get(slot.spec.hypervisor)) !== undefined
+  const usable = !isClosed && !conditionIs(slot, 'Occupied', 'True')
   const status: SlotStatus =
     phase === 'Releasing' ? { ...rest, consumerRef, phase } : { ...rest, phase: usable ? 'Free' : 'Unavailable' }
   await client.applyStatus(slots, slot, status, { signal })

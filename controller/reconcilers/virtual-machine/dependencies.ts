@@ -3,6 +3,7 @@ import type { EventRecorder, KubeClient } from '../../kube/port.ts'
 import type { Clock } from '../../runtime/port.ts'
 import type { Settling } from '../../runtime/settling.ts'
 import type { Caches } from '../shared/caches.ts'
+import type { ClaimsUnderWay } from './claims.ts'
 
 export interface Dependencies {
   readonly client: KubeClient
@@ -71,4 +72,5 @@ export class StartAttempts {
 export interface Memory {
   readonly shutdowns: ShutdownRequests
   readonly starts: StartAttempts
+  readonly claims: ClaimsUnderWay
 }

@@ -60,7 +60,7 @@ export async function observe(
   const problem = resolved.problem ?? secret.problem
   const rootPool = rootPoolOf(vm, desired, dependencies)
   const startsIn = memory.starts.waitFor(desired.instanceID, dependencies.clock.monotonic())
-  const placement = placementOf(vm, desired, resolved, problem, dependencies)
+  const placement = placementOf(vm, desired, resolved, problem, dependencies, memory)
   const placing = placementState(vm, dependencies)
   const observed: Observed = {
     hosts: observations,

@@ -1,12 +1,13 @@
 /** Which slot a machine may claim, or why it has none, from the caches. */
 import type { VirtualMachine } from '../../api/index.ts'
 import type { ReadObject } from '../../kube/port.ts'
-import { byTurn, type Demand, place } from '../../placement/index.ts'
+import { byTurn, type Demand, place, type Turn } from '../../placement/index.ts'
 import { conditionIs } from '../shared/conditions.ts'
-import type { Dependencies } from './dependencies.ts'
+import type { Dependencies, Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
 import type { Desired, Placement, Problem } from './model.ts'
 import { slotOffers } from './offers.ts'
+import { Parties } from './parties.ts'
 import { isPaused } from './paused.ts'
 import { wantsToRun } from './plan.ts'
 import { turnOf } from './queue.ts'
@@ -19,12 +20,21 @@ export function placementOf(
   resolved: Resolved,
   problem: Problem | undefined,
   { caches, clock }: Pick<Dependencies, 'caches' | 'clock'>,
+  { claims }: Pick<Memory, 'claims'>,
 ): Placement | undefined {
   if (!desired.finalizer || !wantsToRun(desired) || desired.claims.length > 0 || problem) return undefined
   const failed = failedBefore(vm)
   if (failed) return failed
   const now = clock.now()
-  const demand = demandOf(vm, turnOf(vm, now), resolved)
+  const parties = new Parties(caches, claims, clock.monotonic())
+  const asks = (machine: ReadObject<VirtualMachine>, turn: Turn, meaning: Resolved): Demand | undefined => {
+    const demand = demandOf(machine, turn, meaning)
+    const party = demand && parties.of(machine)
+    if (!party) return demand
+    const slot = parties.slotUnderWay(machine)
+    return { ...demand, party, ...(slot === undefined ? {} : { slot }) }
+  }
+  const demand = asks(vm, turnOf(vm, now), resolved)
   if (!demand) return undefined
   const ahead: Demand[] = []
   let behind = 0
@@ -32,11 +42,12 @@ export function placementOf(
     const turn = turnOf(other, now)
     if (turn.uid === demand.uid || !waits(other, caches)) continue
     // To work out what those behind ask for would be most of the work in a burst.
-    const asked = byTurn(turn, demand) < 0 ? demandOf(other, turn, resolve(other, caches)) : undefined
+    const asked = byTurn(turn, demand) < 0 ? asks(other, turn, resolve(other, caches)) : undefined
     if (asked) ahead.push(asked)
     else behind++
   }
-  const decision = place(demand, ahead, slotOffers(caches))
+  const occupants = parties.occupants([demand, ...ahead].map(({ party }) => party))
+  const decision = place(demand, ahead, slotOffers(caches), occupants)
   const queueAt = (position: number) => ({ position, length: position + behind, since: demand.since })
   if (decision.kind === 'Place') return { ...decision, queue: queueAt(ahead.length + 1) }
   const { position, ...why } = decision

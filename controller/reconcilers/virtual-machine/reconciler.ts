@@ -6,10 +6,12 @@ import type { ReconcileContext, Reconciler, Result } from '../../runtime/port.ts
 import { retried } from '../shared/retried.ts'
 import { isUntried } from '../shared/untried.ts'
 import { act } from './act.ts'
+import { ClaimsUnderWay } from './claims.ts'
 import { type Dependencies, type Memory, ShutdownRequests, StartAttempts } from './dependencies.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
 import { needsLiveRead, type Problem, type Step } from './model.ts'
 import { fromCache, observe, readLive } from './observe.ts'
+import { Parties } from './parties.ts'
 import { isPaused } from './paused.ts'
 import { plan } from './plan.ts'
 import { statusOf } from './status.ts'
@@ -29,7 +31,11 @@ const lookAgainAfter = 60_000
 export class VirtualMachineReconciler implements Reconciler {
   readonly name = 'virtualmachine'
   readonly #dependencies: Dependencies
-  readonly #memory: Memory = { shutdowns: new ShutdownRequests(), starts: new StartAttempts() }
+  readonly #memory: Memory = {
+    shutdowns: new ShutdownRequests(),
+    starts: new StartAttempts(),
+    claims: new ClaimsUnderWay(),
+  }
   readonly #waits = new SlotWaits()
 
   constructor(dependencies: Dependencies) {
@@ -45,12 +51,15 @@ export class VirtualMachineReconciler implements Reconciler {
     if (!decided) return { requeueAfter: 1_000 }
     const { view, step } = decided
     if (step.do === 'Claim' && this.#isOnUntriedHost(step.slot)) return { requeueAfter: 1_000 }
+    if (step.do === 'Claim' && !this.#beginClaim(view, step.slot)) return { requeueAfter: 0 }
     let failure: BerthError | undefined
     try {
       await act(step, view, this.#dependencies, this.#memory, signal)
     } catch (error) {
       failure = toBerthError(error)
     }
+    if (step.do === 'Claim')
+      this.#memory.claims.ended(view.vm, step.slot, failure, this.#dependencies.clock.monotonic())
     if (failure?.class === 'Conflict' || failure?.code === 'NotLeader') throw failure
     log.debug({ step: step.do, failure: failure?.code }, 'pass')
     const problem: Problem | undefined = failure ?? (step.do === 'Wait' ? step.problem : undefined)
@@ -70,6 +79,19 @@ export class VirtualMachineReconciler implements Reconciler {
   #isOnUntriedHost(slot: string): boolean {
     const hypervisor = this.#dependencies.caches.slots.get(slot)?.spec.hypervisor
     return hypervisor !== undefined && isUntried(hypervisor, this.#dependencies)
+  }
+
+  /**
+   * Since the slot was chosen this pass has waited for others, and they may have claimed: nothing is awaited between this
+   * look and the claim, which the next one counts. False: somebody is there now that keeps it away.
+   */
+  #beginClaim({ vm }: View, name: string): boolean {
+    const { caches, clock } = this.#dependencies
+    const slot = caches.slots.get(name)
+    if (!slot) return true
+    if (!new Parties(caches, this.#memory.claims, clock.monotonic()).admits(vm, slot)) return false
+    this.#memory.claims.began(vm, slot)
+    return true
   }
 
   /** The step to take. What needs it is decided anew on live reads; undefined: the object is gone, or paused. */

@@ -47,6 +47,10 @@ const choices: Readonly<Record<Kind, Choices>> = {
     'spec.placement.slot': undefined,
     'spec.placement.slotSelector.matchExpressions[].operator': 'In',
     'spec.placement.tolerations[].operator': 'Equal',
+    'spec.placement.antiAffinity[].selector.matchExpressions[].operator': 'In',
+    // As many as there may be, but short: etcd's limit again, and rules count them, whatever they say.
+    'spec.placement.antiAffinity[].selector.matchExpressions[].values[]': 'a',
+    'spec.placement.antiAffinity[].selector.matchLabels': undefined,
     'spec.disks': [{ name: 'root', size: '1.0000000000000000000000000000Ti', storagePool: 'a'.repeat(63) }],
     'spec.bootstrap.sshAuthorizedKeys[]': key.padEnd(4096, 'a'),
     'spec.bootstrap.cloudInit.userData': '#cloud-config\n'.padEnd(65536, 'a'),

@@ -107,6 +107,10 @@ test('stores the defaults that depend on nothing, and no other', async () => {
     placement: { priority: 0, whenFull: 'Wait' },
     bootstrap: { sshUser: 'root' },
   })
+  const apart = changed(least.VirtualMachine, { 'spec.placement.antiAffinity': [{ selector: {} }] })
+  expect(JSON.parse(await succeeds(kubectl(dryRun, apart))).spec.placement.antiAffinity).toEqual([
+    { selector: {}, scope: 'Host', strength: 'Required' },
+  ])
   expect(await stored('Hypervisor')).toEqual({
     ...(least.Hypervisor['spec'] as object),
     scheduling: 'Open',

@@ -191,7 +191,7 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
       'spec.slots[0].labels',
       'values must be label values',
     ),
-    refusal({ 'spec.scheduling': 'Draining' }, 'spec.scheduling', 'supported values: "Open", "Cordoned"'),
+    refusal({ 'spec.scheduling': 'Closed' }, 'spec.scheduling', 'supported values: "Open", "Cordoned", "Draining"'),
     refusal(
       { 'spec.limits.concurrentOperations': 0 },
       'spec.limits.concurrentOperations',
@@ -217,7 +217,7 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
     refusal({ 'spec.memory': '8Pi' }, 'spec.memory', 'less than 8Pi'),
     refusal({ 'spec.memory': 2 }, 'spec.memory', 'must be of type string'),
     refusal({ 'spec.taints': [{ key: 'a', effect: 'NoSchedule' }] }, 'spec.taints[0].effect', 'Unsupported value'),
-    refusal({ 'spec.scheduling': 'Draining' }, 'spec.scheduling', 'Unsupported value'),
+    refusal({ 'spec.scheduling': 'Closed' }, 'spec.scheduling', 'Unsupported value'),
     refusal(
       { 'spec.taints': [0, 1].map(() => ({ key: 'a', effect: 'NoPlacement' })) },
       'spec.taints[1]',
@@ -333,6 +333,21 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
         'spec.placement.tolerations[0]',
         'Equal needs a key; Exists takes no value',
       ),
+    ),
+    refusal(
+      { 'spec.placement.antiAffinity': [{ scope: 'Host' }] },
+      'spec.placement.antiAffinity[0].selector',
+      'Required value',
+    ),
+    refusal(
+      { 'spec.placement.antiAffinity': [{ selector: {}, strength: 'Hard' }] },
+      'spec.placement.antiAffinity[0].strength',
+      'supported values: "Required", "Preferred"',
+    ),
+    refusal(
+      { 'spec.placement.antiAffinity': Array.from({ length: 9 }, () => ({ selector: {} })) },
+      'spec.placement.antiAffinity',
+      'must have at most 8 items',
     ),
     refusal(
       { 'spec.disks': [{ name: 'root' }, { name: 'data' }] },

@@ -239,7 +239,6 @@ export class Passes {
       }
     }
     const { phase, facts } = planSlot({
-      cordoned: false,
       deleting: false,
       phase: slot.phase,
       hypervisor: host?.up ? 'Reachable' : 'Unreachable',
