@@ -133,7 +133,7 @@ export const errorTable = {
   GuestCrashed: entry(
     'Terminal',
     'Owner',
-    'The guest crashed, and onCrash is Stop: set a new restart.token, or powerState to Stopped and back, to start it.',
+    'The guest crashed, and onCrash is Stop: set a new restart.token to start it.',
   ),
   NothingToSuspend: entry(
     'Terminal',

@@ -25,8 +25,11 @@ export interface Tag {
 
 export type PowerState = 'Running' | 'Paused' | 'Suspended' | 'Stopped'
 
-/** Why a machine is off, as far as the host still knows. A hint: hosts forget reasons when their daemon restarts. */
-export type StopReason = 'Guest' | 'Crash' | 'Outside' | 'Failed' | 'Unknown'
+/**
+ * Why a machine is off, as far as the host still knows. A hint: hosts forget reasons when their daemon restarts.
+ * `Migrated`: it went to another host, and may run there.
+ */
+export type StopReason = 'Guest' | 'Crash' | 'Outside' | 'Failed' | 'Migrated' | 'Unknown'
 
 /**
  * Why a machine is paused. `Asked`: somebody or something wants it so. `Fault`: the host holds it, since it cannot go on

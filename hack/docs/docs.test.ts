@@ -97,8 +97,11 @@ test('docs/events-and-history.md has the action and reason of each step that lea
       metadata: { name: 'web', namespace: 'x', uid: 'u' },
     },
     desired: { hypervisor: 'kvm1', retainedDisks: ['root'] },
+    observed: { hosts: new Map() },
     resolved: { image: { problem: { code: 'ImageNotFound', message: '' } } },
   } as unknown as View
+  const saved = { reachable: true, observation: { machine: { power: 'Suspended' } } }
+  const suspended = { ...view, observed: { hosts: new Map([['kvm1', saved]]) } } as unknown as View
   const named = { slot: 's', hypervisor: 'kvm1', pool: 'p', volume: 'v' }
   // A record, so that a step that is new must be considered here.
   const steps: Record<Exclude<Step['do'], 'Wait'>, Step> = {
@@ -107,10 +110,18 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     Record: { do: 'Record', ...named },
     CreateDisk: { do: 'CreateDisk' },
     Define: { do: 'Define', ...named },
-    Start: { do: 'Start' },
+    Start: { do: 'Start', paused: false },
+    Pause: { do: 'Pause' },
+    Unpause: { do: 'Unpause' },
+    BeginSuspend: { do: 'BeginSuspend' },
+    Suspend: { do: 'Suspend' },
+    DiscardMemory: { do: 'DiscardMemory' },
+    BeginRestart: { do: 'BeginRestart', restart: { token: 't', mode: 'Warm' } },
+    ServeRestart: { do: 'ServeRestart' },
+    AwaitHost: { do: 'AwaitHost' },
     AwaitRestart: { do: 'AwaitRestart' },
     MarkRunning: { do: 'MarkRunning' },
-    MarkHalted: { do: 'MarkHalted' },
+    MarkStopped: { do: 'MarkStopped', by: 'Guest', stays: true },
     Drain: { do: 'Drain', ...named },
     Park: { do: 'Park' },
     ShutDown: { do: 'ShutDown' },
@@ -124,10 +135,14 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     AwaitSettled: { do: 'AwaitSettled' },
     Nothing: { do: 'Nothing' },
   }
-  const made = Object.values(steps).flatMap((step) => {
-    const event = eventOfStep(step, view)
-    return event ? [`\`${event.action}\` \`${event.reason}\``] : []
-  })
+  const stops = (['Berth', 'Crash', 'Outside', 'Host'] as const).map(
+    (by): Step => ({ do: 'MarkStopped', by, stays: false }),
+  )
+  const events = [
+    ...[...Object.values(steps), ...stops].map((step) => eventOfStep(step, view)),
+    eventOfStep(steps.Start, suspended),
+  ]
+  const made = events.flatMap((event) => (event ? [`\`${event.action}\` \`${event.reason}\``] : []))
   const section = read('docs/events-and-history.md').split('## About a VirtualMachine')[1]?.split('\n## ')[0] ?? ''
   const documented = tableRows(section)
     .filter(([action = '', reason = '']) => /^`\w+`$/.test(action) && /^`\w+`$/.test(reason))

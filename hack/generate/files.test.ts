@@ -15,7 +15,7 @@ test('crds/, the chart’s templates of them and docs/kinds/ are what the schema
 
 test('generating twice gives the same bytes', async () => {
   expect([...(await generate(root))]).toEqual([...(await generate(root))])
-})
+}, 60_000)
 
 test('each CRD is small enough to be put into a chart: 256 KiB', async () => {
   for (const [path, content] of await generate(root)) {

@@ -157,12 +157,37 @@ const bootstrap = object(
   'First boot. Read once: it cannot be changed once the machine is made.',
 )
 
+const restart = object(
+  {
+    token: text('Any string, for example a date. The token that was served last is in status.', {
+      min: 1,
+      max: 64,
+      rules: [rule("self.matches('^[-A-Za-z0-9_.:+]+$')", 'must be letters, digits and - _ . : + without spaces')],
+    }),
+    mode: withDefault(
+      choice(
+        ['Warm', 'Cold'],
+        'Warm asks the guest to shut down, and cuts the power after shutdownTimeout; Cold stops the machine as shutdownMode says. Both start it again.',
+      ),
+      'Warm',
+    ),
+  },
+  'A new token is one restart. Its slot is kept.',
+)
+
+const stopOrRestart = ['Stop', 'Restart'] as const
+
 const spec = object(
   {
     size: optional(name('VirtualMachineSize.')),
     resources: optional(resources),
     image: imageRef,
-    powerState: optional(choice(['Running', 'Stopped'], 'State that the machine is kept in. Absent: Running.')),
+    powerState: optional(
+      choice(
+        ['Running', 'Stopped', 'Suspended', 'Paused'],
+        "State that the machine is kept in: Suspended is off with its memory on the host's disk, Paused has its processors held. Absent: Running.",
+      ),
+    ),
     shutdownMode: withDefault(
       choice(
         ['TrySoft', 'Soft', 'Hard'],
@@ -171,6 +196,21 @@ const spec = object(
       'TrySoft',
     ),
     shutdownTimeout: withDefault(duration('How long the guest may take to shut down.', { min: '1s', max: '1h' }), '5m'),
+    restart: optional(restart),
+    onGuestShutdown: withDefault(
+      choice(
+        stopOrRestart,
+        'When the guest shuts itself down: Stop leaves it off and gives its slot back, Restart starts it again.',
+      ),
+      'Stop',
+    ),
+    onCrash: withDefault(
+      choice(
+        stopOrRestart,
+        'When the guest crashes: Stop leaves it off and gives its slot back, Restart starts it again.',
+      ),
+      'Restart',
+    ),
     placement: withDefault(placement, {}),
     disks: optional(
       mapList(['name'], disk, 'Disks. Absent: the root disk alone, which is the only one in this version.', {
@@ -286,11 +326,33 @@ const progress = object(
 
 const lastStop = object(
   {
-    by: choice(['Berth', 'Guest'], 'Berth stopped it as the spec says; the Guest shut itself down.'),
+    by: choice(
+      ['Berth', 'Guest', 'Crash', 'Outside', 'Host'],
+      'Berth stopped it as the spec says; the Guest shut itself down; it crashed; somebody cut its power on the host; or the Host went down, or does not know.',
+    ),
     time: time('When that was seen.'),
     generation: integer('metadata.generation seen then.', { max: Number.MAX_SAFE_INTEGER, format: 'int64' }),
+    restartToken: optional(
+      text('There as long as it stays off for that reason: the restart token seen then, empty where there was none.', {
+        max: 64,
+      }),
+    ),
   },
   'Why it went off last.',
+)
+
+const servedRestart = object(
+  { token: text('The token.', { max: 64 }), time: time('When it was off for it, or was started with it.') },
+  'Restart served last.',
+)
+
+const restarting = object(
+  {
+    token: text('Its token.', { max: 64 }),
+    mode: choice(['Warm', 'Cold'], 'How.'),
+    since: time('When it began.'),
+  },
+  'Restart under way: the machine is being stopped for it.',
 )
 
 const status = object(
@@ -326,6 +388,8 @@ const status = object(
     ),
     queue: optional(queue),
     progress: optional(progress),
+    restart: optional(servedRestart),
+    restarting: optional(restarting),
     lastStop: optional(lastStop),
     startTime: optional(time('When it was seen to run under its present claim; absent until then.')),
     firstBootTime: optional(time('When it first ran; bootstrap cannot be changed after it.')),
@@ -368,6 +432,12 @@ export const virtualMachineKind = defineKind({
   spec,
   status,
   rules: [
+    // Of the update, not of the state: who suspends a machine need not take an old token out.
+    rule(
+      "!has(self.spec.restart) || !has(self.spec.powerState) || self.spec.powerState in ['Running', 'Stopped'] || (has(oldSelf.spec.restart) && oldSelf.spec.restart.token == self.spec.restart.token)",
+      'a restart needs powerState Running (or Stopped, where the next start serves it)',
+      '.spec.restart.token',
+    ),
     fixed('size', unchanged('spec.size')),
     fixed('resources', sameResources),
     fixed(

@@ -167,6 +167,8 @@ export function stopReason(reason: number): StopReason {
       return 'Outside'
     case DomainShutoffReason.FAILED:
       return 'Failed'
+    case DomainShutoffReason.MIGRATED:
+      return 'Migrated'
     default:
       return 'Unknown'
   }

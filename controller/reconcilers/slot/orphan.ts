@@ -44,7 +44,8 @@ export async function releaseOrphan(
   const settled = settling.settled(uid, uid, settleTime)
   const { machine, foreign } = await host.session.observe(uid, { signal })
   if (foreign !== undefined) return 'Runs'
-  if (machine && machine.power !== 'Stopped' && machine.power !== 'Suspended') return 'Runs'
+  // A saved memory cannot be fenced off, and is somebody's: a person must look there too.
+  if (machine && machine.power !== 'Stopped') return 'Runs'
   if (machine && !machine.parked) {
     await host.session.park(uid, { signal })
     return 'Stepped'

@@ -11,7 +11,7 @@ import { machineSpec } from './machine.ts'
 import type { Step } from './model.ts'
 import type { View } from './view.ts'
 
-/** Record, MarkRunning, MarkHalted and ClearRecord have their whole effect in the status that the pass writes. */
+/** Record, MarkRunning, MarkStopped, BeginRestart, BeginSuspend, ServeRestart and ClearRecord have their whole effect in the status that the pass writes. */
 export async function act(
   step: Step,
   view: View,
@@ -23,6 +23,16 @@ export async function act(
   const { vm, desired } = view
   const { instanceID } = desired
   const onHost = (work: (session: Session) => Promise<void>) => withSession(view, dependencies, work)
+  /** One that the host refuses is no start: it is not what a machine that goes off soon is delayed for. */
+  const start = async (paused: boolean) => {
+    memory.starts.started(instanceID, clock.monotonic())
+    try {
+      await onHost((session) => session.start(instanceID, { signal, paused }))
+    } catch (error) {
+      if (isBerthError(error) && error.class !== 'Ambiguous') memory.starts.undo(instanceID)
+      throw error
+    }
+  }
   switch (step.do) {
     case 'AddFinalizer':
       await client.setFinalizers(virtualMachines, vm, [finalizers.cleanup], { signal })
@@ -41,12 +51,19 @@ export async function act(
     case 'Define':
       return onHost((session) => define(session, step.slot, view, dependencies, signal))
     case 'Start':
-      memory.starts.started(instanceID, clock.monotonic())
-      return onHost((session) => session.start(instanceID, { signal }))
+      return start(step.paused)
+    case 'Pause':
+      return onHost((session) => session.pause(instanceID, { signal }))
+    case 'Unpause':
+      return onHost((session) => session.unpause(instanceID, { signal }))
+    case 'Suspend':
+      return onHost((session) => session.suspend(instanceID, { signal }))
+    case 'DiscardMemory':
+      return onHost((session) => session.discardMemory(instanceID, { signal }))
     case 'Park':
       return onHost((session) => session.park(instanceID, { signal }))
     case 'ShutDown':
-      memory.shutdowns.asked(instanceID, clock.monotonic())
+      memory.shutdowns.asked(instanceID, vm.metadata.generation ?? 1, clock.monotonic())
       return onHost((session) => session.shutdown(instanceID, { signal }))
     case 'PowerOff':
       return onHost((session) => session.powerOff(instanceID, { signal }))

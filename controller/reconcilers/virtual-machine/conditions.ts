@@ -5,7 +5,8 @@ import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
-import type { View } from './view.ts'
+import { asDeclared, powerStateSynced } from './power-condition.ts'
+import { machineOf, recordedHost, type View } from './view.ts'
 
 /** Which condition a problem shows in; what is not listed concerns the power state. */
 const shownIn: Partial<Record<ErrorCode, string>> = {
@@ -83,24 +84,9 @@ function ready(
     return isTrue(
       'Ready',
       'GuestShutDown',
-      'the guest shut itself down: set powerState to Stopped and back to Running to start it',
+      'the guest shut itself down: set a new restart.token to start it (or powerState to Stopped, and once it is Ready so, to Running)',
     )
-  return desired.powerState === 'Stopped'
-    ? isTrue('Ready', 'Stopped', 'the machine is off, as declared')
-    : isTrue('Ready', 'Running', 'the machine runs, as declared')
-}
-
-const recordedHost = ({ desired, observed }: View) =>
-  desired.hypervisor === undefined ? undefined : observed.hosts.get(desired.hypervisor)
-
-export const machineOf = (view: View) => {
-  const host = recordedHost(view)
-  return host?.reachable ? host.observation.machine : undefined
-}
-
-export const isRunning = (view: View): boolean => {
-  const power = machineOf(view)?.power
-  return power === 'Running' || power === 'Paused'
+  return isTrue('Ready', desired.powerState, asDeclared[desired.powerState])
 }
 
 function placed({ desired }: View): ConditionFact | undefined {
@@ -133,7 +119,7 @@ function networkReady(view: View): ConditionFact | undefined {
   if ('problem' in interfaces) return undefined
   if (interfaces.value.length === 0)
     return isTrue('NetworkReady', 'NoInterfaces', 'the machine has no network interface')
-  if (!isRunning(view)) return undefined
+  if (machineOf(view)?.power !== 'Running') return undefined
   const found = view.interfaces.flatMap(({ addresses }) => addresses)[0]
   return found
     ? isTrue('NetworkReady', 'AddressKnown', `learnt from ${found.source}`)
@@ -142,37 +128,6 @@ function networkReady(view: View): ConditionFact | undefined {
 
 const bootstrapReady = (view: View): ConditionFact | undefined =>
   machineOf(view) && isTrue('BootstrapReady', 'Delivered', 'the data for first boot is on the seed disk')
-
-function powerStateSynced(view: View, step: Step): ConditionFact {
-  const { desired } = view
-  if (wantsToRun(desired)) {
-    const running = machineOf(view)?.power === 'Running' && (desired.runSeen || step.do === 'MarkRunning')
-    const claimed = desired.claims.some(({ slot, phase }) => slot === desired.recordedSlot && phase === 'Bound')
-    return running && claimed
-      ? isTrue('PowerStateSynced', 'InSync', 'it runs, as declared')
-      : isFalse('PowerStateSynced', 'Starting', startingMessage(view, step))
-  }
-  if (desired.claims.length > 0 || desired.recordedSlot !== undefined || isRunning(view)) {
-    return isFalse(
-      'PowerStateSynced',
-      'Stopping',
-      step.do === 'AwaitShutdown' ? 'the guest was asked to shut down' : 'the machine is being stopped',
-    )
-  }
-  return desired.halted
-    ? isTrue('PowerStateSynced', 'GuestShutDown', 'the guest shut itself down')
-    : isTrue('PowerStateSynced', 'InSync', 'it is off, as declared')
-}
-
-/** Coarse on purpose: each other message is a write to the API server. */
-const startingMessage = (view: View, step: Step): string =>
-  step.do === 'AwaitRestart'
-    ? 'it goes off soon after each start: the next start is delayed'
-    : step.do === 'MarkHalted'
-      ? 'the guest shut itself down'
-      : view.desired.claims.length === 0
-        ? 'it waits for a slot'
-        : 'it is being made and started'
 
 const agentConnected = (view: View): ConditionFact | undefined =>
   view.interfaces.some(({ addresses }) => addresses.some(({ source }) => source === 'Agent'))

@@ -18,26 +18,42 @@ export interface Dependencies {
   readonly cluster: string
 }
 
-/**
- * When a guest was asked to shut down, by instance id. In memory only: after a crash a guest gets its full time again.
- */
-export class ShutdownRequests {
-  readonly #requests = new Map<string, { readonly first: number; last: number }>()
+interface Stop {
+  readonly generation: number
+  readonly first: number
+  readonly asked?: number
+}
 
-  asked(instanceID: string, now: number): void {
-    const request = this.#requests.get(instanceID)
-    if (request) request.last = now
-    else this.#requests.set(instanceID, { first: now, last: now })
+/**
+ * When the stop of a machine began, and when its guest was asked last, by instance id. A change of the spec begins it
+ * anew: the guest is asked again. In memory only: after a crash it gets its full time again.
+ */
+export class Stops {
+  readonly #stops = new Map<string, Stop>()
+
+  /** A step towards the question was taken: what comes before it has its time, too. */
+  began(instanceID: string, generation: number, now: number): void {
+    if (this.#stops.get(instanceID)?.generation !== generation) this.#stops.set(instanceID, { generation, first: now })
   }
 
-  /** Milliseconds since it was asked first and last; undefined: not asked. */
-  since(instanceID: string, now: number): { readonly first: number; readonly last: number } | undefined {
-    const request = this.#requests.get(instanceID)
-    return request && { first: now - request.first, last: now - request.last }
+  asked(instanceID: string, generation: number, now: number): void {
+    this.began(instanceID, generation, now)
+    this.#stops.set(instanceID, { generation, first: now, ...this.#stops.get(instanceID), asked: now })
+  }
+
+  /** Milliseconds since it began and since it was asked (infinity: not yet); undefined: it did not begin. */
+  since(
+    instanceID: string,
+    generation: number,
+    now: number,
+  ): { readonly first: number; readonly last: number } | undefined {
+    const stop = this.#stops.get(instanceID)
+    if (stop?.generation !== generation) return undefined
+    return { first: now - stop.first, last: stop.asked === undefined ? Number.POSITIVE_INFINITY : now - stop.asked }
   }
 
   forget(instanceID: string): void {
-    this.#requests.delete(instanceID)
+    this.#stops.delete(instanceID)
   }
 }
 
@@ -56,10 +72,22 @@ export class StartAttempts {
     this.#attempts.set(instanceID, { count, last: now })
   }
 
+  /** The start that was counted last did not come about. */
+  undo(instanceID: string): void {
+    const attempt = this.#attempts.get(instanceID)
+    if (attempt && attempt.count > 1) this.#attempts.set(instanceID, { ...attempt, count: attempt.count - 1 })
+    else this.#attempts.delete(instanceID)
+  }
+
   /** Milliseconds until it may be started again; 0: now. */
   waitFor(instanceID: string, now: number): number {
     const attempt = this.#attempts.get(instanceID)
     return attempt ? Math.max(0, attempt.last + restartDelay(attempt.count) - now) : 0
+  }
+
+  /** How often it was started lately. */
+  count(instanceID: string): number {
+    return this.#attempts.get(instanceID)?.count ?? 0
   }
 
   /** It was stopped as declared, or is gone. */
@@ -70,7 +98,7 @@ export class StartAttempts {
 
 /** What a reconciler remembers of machines between passes; all of it may be lost without harm. */
 export interface Memory {
-  readonly shutdowns: ShutdownRequests
+  readonly shutdowns: Stops
   readonly starts: StartAttempts
   readonly claims: ClaimsUnderWay
 }

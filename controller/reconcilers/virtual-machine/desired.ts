@@ -1,13 +1,18 @@
 /** What the API says of a machine, as the planner's facts. Pure. */
 import { finalizers, type Slot, type VirtualMachine } from '../../api/index.ts'
 import type { ReadObject } from '../../kube/port.ts'
-import { conditionIs } from '../shared/conditions.ts'
-import type { Claim, Desired } from './model.ts'
+import { conditionIs, conditionOf } from '../shared/conditions.ts'
+import type { Claim, Desired, Restart } from './model.ts'
 import { instanceIDOf } from './resolve.ts'
+
+/** status.progress.step while its memory is written to the host's disk. */
+export const savingMemory = 'SavingMemory'
 
 export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot[]): Desired {
   const { spec, status, metadata } = vm
   const powerState = spec.powerState ?? 'Running'
+  const restart = newRestart(vm)
+  const halted = haltedBy(vm)
   return {
     instanceID: instanceIDOf(vm),
     finalizer: metadata.finalizers?.includes(finalizers.cleanup) ?? false,
@@ -18,12 +23,33 @@ export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot
     ...(status?.slot === undefined ? {} : { recordedSlot: status.slot }),
     ...(status?.hypervisor === undefined ? {} : { hypervisor: status.hypervisor }),
     runSeen: status?.startTime !== undefined,
-    halted: powerState === 'Running' && status?.lastStop?.by === 'Guest',
+    ...(halted === undefined ? {} : { halted }),
+    onGuestShutdown: spec.onGuestShutdown ?? 'Stop',
+    onCrash: spec.onCrash ?? 'Restart',
+    ...(restart === undefined ? {} : { restart }),
+    ...(status?.restarting === undefined ? {} : { restarting: status.restarting }),
+    saving: status?.progress?.step === savingMemory,
+    seenThere: status?.slot !== undefined && status.hypervisorID !== undefined,
     diskMade: status?.disks?.some(({ name, state }) => name === 'root' && state !== 'Creating') ?? false,
     retainedDisks: (spec.disks ?? [])
       .filter(({ deletionPolicy }) => deletionPolicy === 'Retain')
       .map(({ name }) => name),
   }
+}
+
+/** The restart that is asked for, unless it was served. */
+function newRestart({ spec, status }: VirtualMachine): Restart | undefined {
+  if (spec.restart === undefined || spec.restart.token === status?.restart?.token) return undefined
+  return { token: spec.restart.token, mode: spec.restart.mode ?? 'Warm' }
+}
+
+/** A stop that holds until the user speaks: by another powerState, or a new restart token. */
+function haltedBy(vm: VirtualMachine): Desired['halted'] {
+  const { by, restartToken } = vm.status?.lastStop ?? {}
+  if ((vm.spec.powerState ?? 'Running') !== 'Running' || newRestart(vm)) return undefined
+  // An object that an earlier version wrote has no token there.
+  if (restartToken === undefined && conditionOf(vm, 'Ready')?.reason !== 'GuestShutDown') return undefined
+  return by === 'Guest' || by === 'Crash' ? by : undefined
 }
 
 function claimOf(slot: Slot, uid: string): Claim[] {

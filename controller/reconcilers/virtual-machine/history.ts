@@ -4,11 +4,13 @@ import { errorTable } from '../../errors/index.ts'
 import type { EventRecord, ObjectReference, ReadObject } from '../../kube/port.ts'
 import { referenceTo } from '../shared/references.ts'
 import type { Problem, Step } from './model.ts'
-import type { View } from './view.ts'
+import { machineOf, type View } from './view.ts'
 
-type Line = Pick<EventRecord, 'action' | 'reason' | 'note'> & { readonly slot?: string }
+type Line = Pick<EventRecord, 'action' | 'reason' | 'note'> &
+  Partial<Pick<EventRecord, 'type'>> & { readonly slot?: string }
 
-function lineOf(step: Step, { vm, desired, resolved }: View): Line | undefined {
+function lineOf(step: Step, view: View): Line | undefined {
+  const { vm, desired, resolved } = view
   const host = desired.hypervisor
   switch (step.do) {
     case 'Claim':
@@ -29,15 +31,33 @@ function lineOf(step: Step, { vm, desired, resolved }: View): Line | undefined {
     case 'Define':
       return { action: 'Create', reason: 'Created', note: `defined on hypervisor ${host}`, slot: step.slot }
     case 'Start':
-      return { action: 'Start', reason: 'Started', note: `started on hypervisor ${host}` }
+      return machineOf(view)?.power === 'Suspended'
+        ? { action: 'Resume', reason: 'Resumed', note: `goes on from its saved memory on hypervisor ${host}` }
+        : { action: 'Start', reason: 'Started', note: `started on hypervisor ${host}` }
+    case 'Pause':
+      return { action: 'Pause', reason: 'Paused', note: 'its processors are held' }
+    case 'Unpause':
+      return { action: 'Unpause', reason: 'Unpaused', note: 'its processors go on' }
+    case 'BeginSuspend':
+      return { action: 'Suspend', reason: 'Suspending', note: `its memory is being saved on hypervisor ${host}` }
+    case 'Suspend':
+      return { action: 'Suspend', reason: 'Suspended', note: `its memory is saved on hypervisor ${host}` }
+    case 'DiscardMemory':
+      return { action: 'DiscardMemory', reason: 'MemoryDiscarded', note: 'its saved memory is thrown away' }
+    case 'BeginRestart':
+      return {
+        action: 'Restart',
+        reason: 'Restarting',
+        note: `${step.restart.mode} restart ${step.restart.token}: the machine is stopped, and started again in its slot`,
+      }
     case 'MarkRunning':
       return {
         action: 'Start',
         reason: 'Running',
         note: `runs on hypervisor ${host}${vm.status?.host === undefined ? '' : ` (${vm.status.host})`}, slot ${vm.status?.slot}`,
       }
-    case 'MarkHalted':
-      return { action: 'Stop', reason: 'GuestShutDown', note: 'the guest shut itself down; its slot is given back' }
+    case 'MarkStopped':
+      return stopLine(step)
     case 'ShutDown':
       return { action: 'ShutDown', reason: 'Asked', note: 'the guest is asked to shut down' }
     case 'PowerOff':
@@ -65,6 +85,27 @@ function lineOf(step: Step, { vm, desired, resolved }: View): Line | undefined {
   }
 }
 
+function stopLine({ by, stays }: Extract<Step, { do: 'MarkStopped' }>): Line {
+  const then = stays ? 'its slot is given back' : 'it is started again'
+  switch (by) {
+    case 'Guest':
+      return { action: 'Stop', reason: 'GuestShutDown', note: `the guest shut itself down; ${then}` }
+    case 'Crash':
+      return { action: 'Stop', reason: 'GuestCrashed', note: `the guest crashed; ${then}`, type: 'Warning' }
+    case 'Outside':
+      return { action: 'Stop', reason: 'DriftMended', note: `its power was cut on the host; ${then}`, type: 'Warning' }
+    case 'Host':
+      return {
+        action: 'Stop',
+        reason: 'HostStopped',
+        note: `it went off with its host, or the host does not know why; ${then}`,
+        type: 'Warning',
+      }
+    case 'Berth':
+      return { action: 'Restart', reason: 'Stopped', note: `it is off, as the restart asks; ${then}` }
+  }
+}
+
 const slotReference = (name: string): ObjectReference => ({ apiVersion: 'berth.dev/v1alpha1', kind: 'Slot', name })
 
 export function eventOfStep(step: Step, view: View): EventRecord | undefined {
@@ -72,9 +113,9 @@ export function eventOfStep(step: Step, view: View): EventRecord | undefined {
   if (!line) return undefined
   const { slot, ...rest } = line
   return {
+    type: 'Normal',
     ...rest,
     regarding: referenceTo(view.vm),
-    type: 'Normal',
     actor: 'berth',
     ...(slot === undefined ? {} : { related: slotReference(slot) }),
   }

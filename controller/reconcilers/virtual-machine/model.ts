@@ -2,7 +2,7 @@
  * What the planner of a VirtualMachine decides on. Facts only: no clocks, no objects of Kubernetes or of a host, so
  * that tables and exhaustive exploration can enumerate them.
  */
-import type { Queue } from '../../api/index.ts'
+import type { LastStop, Queue } from '../../api/index.ts'
 import type { ErrorCode } from '../../errors/index.ts'
 import type { MachineObservation } from '../../hypervisor/port.ts'
 import type { Decision } from '../../placement/index.ts'
@@ -16,12 +16,21 @@ export interface Claim {
   readonly occupied: boolean
 }
 
+/** A restart that is asked for, or under way. */
+export interface Restart {
+  readonly token: string
+  readonly mode: 'Warm' | 'Cold'
+}
+
+/** What a guest did by itself. */
+export type GuestsWish = 'Guest' | 'Crash'
+
 /** What the API says: from the cache, or read live (see `needsLiveRead`). */
 export interface Desired {
   readonly instanceID: string
   readonly finalizer: boolean
   readonly deleting: boolean
-  readonly powerState: 'Running' | 'Stopped'
+  readonly powerState: 'Running' | 'Stopped' | 'Suspended' | 'Paused'
   readonly shutdownMode: 'TrySoft' | 'Soft' | 'Hard'
   readonly claims: readonly Claim[]
   /** status.slot: the claim that effects on a host are done under. */
@@ -30,8 +39,18 @@ export interface Desired {
   readonly hypervisor?: string
   /** status.startTime: a run was seen under the recorded claim. */
   readonly runSeen: boolean
-  /** The guest shut itself down, and the user has not spoken since. */
-  readonly halted: boolean
+  /** The guest shut itself down or crashed, is to stay off then, and the user has not spoken since. */
+  readonly halted?: GuestsWish
+  readonly onGuestShutdown: 'Stop' | 'Restart'
+  readonly onCrash: 'Stop' | 'Restart'
+  /** spec.restart, while its token is another than the one served last. */
+  readonly restart?: Restart
+  /** Its memory was begun to be saved: that may go on, whether somebody waits for it or not. */
+  readonly saving: boolean
+  /** It was seen on its host since its slot was recorded. */
+  readonly seenThere: boolean
+  /** status.restarting: the machine is being stopped for it, under its claim. */
+  readonly restarting?: Restart
   /** The root disk was seen to be made. */
   readonly diskMade: boolean
   /** Disks that outlive the machine. */
@@ -88,9 +107,19 @@ export type Step =
   | { readonly do: 'Record'; readonly slot: string; readonly hypervisor: string; readonly pool: string }
   | { readonly do: 'CreateDisk' }
   | { readonly do: 'Define'; readonly slot: string }
-  | { readonly do: 'Start' }
+  /** `paused`: with its processors held. */
+  | { readonly do: 'Start'; readonly paused: boolean }
   | { readonly do: 'MarkRunning' }
-  | { readonly do: 'MarkHalted' }
+  /** A run is over. `stays`: it is not to run again until the user speaks. */
+  | { readonly do: 'MarkStopped'; readonly by: LastStop['by']; readonly stays: boolean }
+  | { readonly do: 'BeginRestart'; readonly restart: Restart }
+  /** The start that follows serves the restart that is asked for. */
+  | { readonly do: 'ServeRestart' }
+  | { readonly do: 'Pause' }
+  | { readonly do: 'Unpause' }
+  | { readonly do: 'BeginSuspend' }
+  | { readonly do: 'Suspend' }
+  | { readonly do: 'DiscardMemory' }
   | { readonly do: 'Drain'; readonly slot: string }
   | { readonly do: 'Park' }
   | { readonly do: 'ShutDown' }
@@ -101,6 +130,8 @@ export type Step =
   | { readonly do: 'DeleteVolume'; readonly pool: string; readonly volume: string }
   | { readonly do: 'RemoveFinalizer' }
   | { readonly do: 'Wait'; readonly problem: Problem }
+  /** The host holds it for a job of its own, and lets it go on then. */
+  | { readonly do: 'AwaitHost' }
   /** The guest was asked to shut down, and has time left. */
   | { readonly do: 'AwaitShutdown' }
   /** It goes off soon after each start: wait before the next. */
@@ -109,10 +140,12 @@ export type Step =
   | { readonly do: 'AwaitSettled' }
   | { readonly do: 'Nothing' }
 
+export const wait = (code: Problem['code'], message: string): Step => ({ do: 'Wait', problem: { code, message } })
+
 /**
  * Steps that are decided anew on live reads of the VirtualMachine and its Slots, with the host observed after them
  * (claim protocol: docs/decisions/0005-claim-protocol.md). The others are compare-and-swaps of what was read, so that a
- * stale decision is void. MarkHalted is one too, of the machine alone: a Slot that is Releasing by now tells that the
+ * stale decision is void. MarkStopped is one too, of the machine alone: a Slot that is Releasing by now tells that the
  * stop was ours.
  */
 const cachedSteps: ReadonlySet<Step['do']> = new Set([
@@ -120,7 +153,11 @@ const cachedSteps: ReadonlySet<Step['do']> = new Set([
   'Claim',
   'Record',
   'MarkRunning',
+  'BeginRestart',
+  'BeginSuspend',
+  'ServeRestart',
   'Wait',
+  'AwaitHost',
   'AwaitShutdown',
   'AwaitRestart',
   'AwaitSettled',

@@ -78,6 +78,7 @@ export async function observe(
     vm,
     claimed,
     startsIn,
+    starts: memory.starts.count(desired.instanceID),
     resolved,
     desired,
     observed,
@@ -164,8 +165,13 @@ function placementState(vm: ReadObject<VirtualMachine>, { caches }: Dependencies
   return object?.status?.placements?.find(({ storagePool, digest }) => storagePool === pool && digest === image.digest)
 }
 
-function shutdownFacts(vm: VirtualMachine, { instanceID }: Desired, memory: Memory, { clock }: Dependencies) {
-  const since = memory.shutdowns.since(instanceID, clock.monotonic())
+function shutdownFacts(
+  vm: ReadObject<VirtualMachine>,
+  { instanceID }: Desired,
+  memory: Memory,
+  { clock }: Dependencies,
+) {
+  const since = memory.shutdowns.since(instanceID, vm.metadata.generation ?? 1, clock.monotonic())
   const timeout = parseDuration(vm.spec.shutdownTimeout ?? '5m')
   return {
     askedLately: since !== undefined && since.last < askAgainAfter,

@@ -18,13 +18,20 @@ const fresh: Desired = {
   shutdownMode: 'TrySoft',
   claims: [],
   runSeen: false,
-  halted: false,
+  onGuestShutdown: 'Stop',
+  onCrash: 'Restart',
+  saving: false,
+  seenThere: false,
   diskMade: false,
   retainedDisks: [],
 }
 /** Claimed and recorded. */
 const placed: Desired = { ...fresh, claims: [bound], recordedSlot: 's1', hypervisor: 'h1' }
 const running: Desired = { ...placed, runSeen: true, diskMade: true }
+const restart = { token: 'today', mode: 'Warm' } as const
+const restarting: Desired = { ...running, restarting: restart }
+const toSuspend: Desired = { ...running, powerState: 'Suspended' }
+const toPause: Desired = { ...running, powerState: 'Paused' }
 const stopping: Desired = { ...running, powerState: 'Stopped', claims: [releasing] }
 const stopped: Desired = { ...fresh, powerState: 'Stopped', hypervisor: 'h1', diskMade: true }
 const deleting: Desired = { ...running, deleting: true, claims: [releasing] }
@@ -49,6 +56,8 @@ const on: ObservedMachine = {
   cpus: 1,
   memory: 1,
 }
+const paused: ObservedMachine = { ...on, power: 'Paused', pauseReason: 'Asked' }
+const suspended: ObservedMachine = { ...on, power: 'Suspended' }
 const off: ObservedMachine = { ...on, power: 'Stopped' }
 const parked: ObservedMachine = { ...off, parked: true }
 const root = { pool: 'pool', name: volumeNames.disk(id, 'root'), capacity: 1, allocation: 1 }
@@ -146,7 +155,7 @@ const lines: Record<string, Line[]> = {
     },
     {
       reason: 'a machine that goes off soon after each start is not started without pause',
-      desired: running,
+      desired: placed,
       observed: observed(seen(off), { startDelayed: true }),
       step: { do: 'AwaitRestart' },
     },
@@ -204,24 +213,54 @@ const lines: Record<string, Line[]> = {
       observed: observed(seen({ ...on, transient: true })),
       step: { do: 'Define', slot: 's1' },
     },
-    { reason: '7: the start', desired: placed, observed: observed(seen(off)), step: { do: 'Start' } },
+    { reason: '7: the start', desired: placed, observed: observed(seen(off)), step: { do: 'Start', paused: false } },
     {
       reason: '7: a saved state is started too',
       desired: placed,
       observed: observed(seen({ ...off, power: 'Suspended' })),
-      step: { do: 'Start' },
+      step: { do: 'Start', paused: false },
     },
     {
       reason: '7: the stop of an earlier run, which may be ours, is no wish of the guest',
       desired: placed,
       observed: observed(seen({ ...off, stopReason: 'Guest' })),
-      step: { do: 'Start' },
+      step: { do: 'Start', paused: false },
     },
     {
-      reason: '7: a host that rebooted, or a crash, is no wish of the guest either',
+      reason: '7: a host that rebooted is no wish of the guest either',
+      desired: running,
+      observed: observed(seen({ ...off, stopReason: 'Unknown' })),
+      step: { do: 'MarkStopped', by: 'Host', stays: false },
+    },
+    {
+      reason: '7: a power that was cut on the host is mended',
+      desired: running,
+      observed: observed(seen({ ...off, stopReason: 'Outside' })),
+      step: { do: 'MarkStopped', by: 'Outside', stays: false },
+    },
+    {
+      reason: 'a crash, onCrash Restart',
       desired: running,
       observed: observed(seen({ ...off, stopReason: 'Crash' })),
-      step: { do: 'Start' },
+      step: { do: 'MarkStopped', by: 'Crash', stays: false },
+    },
+    {
+      reason: 'a crash, onCrash Stop',
+      desired: { ...running, onCrash: 'Stop' },
+      observed: observed(seen({ ...off, stopReason: 'Crash' })),
+      step: { do: 'MarkStopped', by: 'Crash', stays: true },
+    },
+    {
+      reason: 'the guest shut itself down, onGuestShutdown Restart',
+      desired: { ...running, onGuestShutdown: 'Restart' },
+      observed: observed(seen({ ...off, stopReason: 'Guest' })),
+      step: { do: 'MarkStopped', by: 'Guest', stays: false },
+    },
+    {
+      reason: 'the guest shut itself down while a restart was asked for: that is what the user wants',
+      desired: { ...running, restart },
+      observed: observed(seen({ ...off, stopReason: 'Guest' })),
+      step: { do: 'MarkStopped', by: 'Guest', stays: false },
     },
     { reason: '8: seen to run', desired: placed, observed: observed(seen(on)), step: { do: 'MarkRunning' } },
     { reason: 'it runs, as wanted', desired: running, observed: observed(seen(on)), step: { do: 'Nothing' } },
@@ -232,16 +271,28 @@ const lines: Record<string, Line[]> = {
       step: { do: 'Nothing' },
     },
     {
-      reason: 'paused from outside: reported',
+      reason: 'paused by somebody: it goes on',
       desired: running,
-      observed: observed(seen({ ...on, power: 'Paused' })),
+      observed: observed(seen(paused)),
+      step: { do: 'Unpause' },
+    },
+    {
+      reason: 'held by the host, since it cannot go on: reported',
+      desired: running,
+      observed: observed(seen({ ...paused, pauseReason: 'Fault' })),
       step: 'Drifted',
+    },
+    {
+      reason: 'held by the host for a job: it is waited for',
+      desired: running,
+      observed: observed(seen({ ...paused, pauseReason: 'Job' })),
+      step: { do: 'AwaitHost' },
     },
     {
       reason: '13: the guest shut itself down in a run that was seen',
       desired: running,
       observed: observed(seen({ ...off, stopReason: 'Guest' })),
-      step: { do: 'MarkHalted' },
+      step: { do: 'MarkStopped', by: 'Guest', stays: true },
     },
     {
       reason: 'a machine that vanished is not made anew',
@@ -286,6 +337,192 @@ const lines: Record<string, Line[]> = {
       step: { do: 'ClearRecord' },
     },
   ],
+  'to pause and to suspend': [
+    {
+      reason: 'a run is marked before anything else is done with it',
+      desired: { ...toSuspend, runSeen: false },
+      observed: observed(seen(on)),
+      step: { do: 'MarkRunning' },
+    },
+    { reason: 'to pause what runs', desired: toPause, observed: observed(seen(on)), step: { do: 'Pause' } },
+    { reason: 'paused as declared', desired: toPause, observed: observed(seen(paused)), step: { do: 'Nothing' } },
+    {
+      reason: 'to start paused: not an instruction is run before',
+      desired: { ...toPause, runSeen: false },
+      observed: observed(seen(off)),
+      step: { do: 'Start', paused: true },
+    },
+    {
+      reason: 'to go on from the disk paused',
+      desired: toPause,
+      observed: observed(seen(suspended)),
+      step: { do: 'Start', paused: true },
+    },
+    {
+      reason: 'to suspend what runs: that it begins is recorded, since it goes on whether somebody waits for it or not',
+      desired: toSuspend,
+      observed: observed(seen(on)),
+      step: { do: 'BeginSuspend' },
+    },
+    {
+      reason: 'then its memory is saved',
+      desired: { ...toSuspend, saving: true },
+      observed: observed(seen(on)),
+      step: { do: 'Suspend' },
+    },
+    {
+      reason: 'a stop while its memory is being saved: the host is waited for, or that memory would be lost',
+      desired: { ...running, powerState: 'Stopped', saving: true },
+      observed: observed(seen({ ...paused, pauseReason: 'Job' })),
+      step: { do: 'AwaitHost' },
+    },
+    {
+      reason: 'a stop while a save may still arrive',
+      desired: { ...running, powerState: 'Stopped', saving: true },
+      observed: observed(seen(on), { settled: false }),
+      step: { do: 'AwaitSettled' },
+    },
+    {
+      reason: 'a hard stop waits for neither',
+      desired: { ...running, powerState: 'Stopped', shutdownMode: 'Hard', saving: true },
+      observed: observed(seen({ ...paused, pauseReason: 'Job' }), { settled: false }),
+      step: { do: 'Drain', slot: 's1' },
+    },
+    {
+      reason: 'what is suspended and vanished is not off: it is told, and keeps its slot',
+      desired: toSuspend,
+      observed: observed(seen(undefined)),
+      step: 'Vanished',
+    },
+    {
+      reason: 'to suspend what is paused: it goes on first, or it would wake up paused',
+      desired: toSuspend,
+      observed: observed(seen(paused)),
+      step: { do: 'Unpause' },
+    },
+    {
+      reason: 'the host is still writing its memory',
+      desired: toSuspend,
+      observed: observed(seen({ ...paused, pauseReason: 'Job' })),
+      step: { do: 'AwaitHost' },
+    },
+    {
+      reason: 'suspended as declared: the slot is kept',
+      desired: toSuspend,
+      observed: observed(seen(suspended)),
+      step: { do: 'Nothing' },
+    },
+    {
+      reason: 'its host cannot be seen: nothing is concluded, least of all that there is no memory',
+      desired: toSuspend,
+      observed: observed(away),
+      step: 'HypervisorUnreachable',
+    },
+    {
+      reason: 'what is off has no memory: its slot is given back',
+      desired: toSuspend,
+      observed: observed(seen(off)),
+      step: { do: 'Drain', slot: 's1' },
+    },
+    {
+      reason: 'and a person is told',
+      desired: { ...stopped, powerState: 'Suspended' },
+      observed: observed(seen(parked)),
+      step: 'NothingToSuspend',
+    },
+    {
+      reason: 'what was never made is not made for that',
+      desired: { ...fresh, powerState: 'Suspended' },
+      observed: observed(seen(undefined)),
+      step: 'NothingToSuspend',
+    },
+    {
+      reason: 'what somebody saved without a claim is claimed for, not parked: its memory would start in spite of it',
+      desired: { ...fresh, hypervisor: 'h1', diskMade: true },
+      observed: observed(seen(suspended), { placement: { kind: 'Place', slot: 's1' } }),
+      step: { do: 'Claim', slot: 's1' },
+    },
+  ],
+  'to restart': [
+    {
+      reason: 'a restart begins by being recorded',
+      desired: { ...running, restart },
+      observed: observed(seen(on)),
+      step: { do: 'BeginRestart', restart },
+    },
+    {
+      reason: 'not while a call may still arrive: once off, it would have to wait for that',
+      desired: { ...running, restart },
+      observed: observed(seen(on), { settled: false }),
+      step: { do: 'AwaitSettled' },
+    },
+    {
+      reason: 'asked for before it ran: the start serves it',
+      desired: { ...placed, restart },
+      observed: observed(seen(off)),
+      step: { do: 'ServeRestart' },
+    },
+    {
+      reason: 'Warm: the guest is asked',
+      desired: { ...restarting, shutdownMode: 'Hard' },
+      observed: observed(seen(on)),
+      step: { do: 'ShutDown' },
+    },
+    {
+      reason: 'Warm: its power is cut when its time is over, whatever shutdownMode is',
+      desired: { ...restarting, shutdownMode: 'Soft' },
+      observed: observed(seen(on), { shutdown: { askedLately: false, timedOut: true } }),
+      step: { do: 'PowerOff' },
+    },
+    {
+      reason: 'Cold: as shutdownMode says',
+      desired: { ...running, restarting: { token: 'today', mode: 'Cold' }, shutdownMode: 'Hard' },
+      observed: observed(seen(on)),
+      step: { do: 'PowerOff' },
+    },
+    {
+      reason: 'off for it, by the guest that was asked: that is no wish of its own',
+      desired: restarting,
+      observed: observed(seen({ ...off, stopReason: 'Guest' })),
+      step: { do: 'MarkStopped', by: 'Berth', stays: false },
+    },
+    {
+      reason: 'a stop that is late would end the next run',
+      desired: restarting,
+      observed: observed(seen({ ...off, stopReason: 'Guest' }), { settled: false }),
+      step: { do: 'AwaitSettled' },
+    },
+    {
+      reason: 'a crash that stays off, once it is declared, is told',
+      desired: { ...stopped, powerState: 'Running', halted: 'Crash' },
+      observed: observed(seen(parked)),
+      step: 'GuestCrashed',
+    },
+    {
+      reason: 'what its host holds is restarted too: that is what the user asks for',
+      desired: { ...running, restart },
+      observed: observed(seen({ ...paused, pauseReason: 'Fault' })),
+      step: { do: 'BeginRestart', restart },
+    },
+    {
+      reason: 'what was migrated away may run elsewhere, on the same disk: nothing is started',
+      desired: running,
+      observed: observed(seen({ ...off, stopReason: 'Migrated' })),
+      step: 'Drifted',
+    },
+    {
+      reason: 'a machine that vanishes between a crash and the next start is not made anew',
+      desired: { ...placed, diskMade: true, seenThere: true },
+      observed: observed(seen(undefined)),
+      step: 'Vanished',
+    },
+    {
+      reason: 'a stop that is declared meanwhile goes before',
+      desired: { ...restarting, powerState: 'Stopped' },
+      observed: observed(seen(on)),
+      step: { do: 'Drain', slot: 's1' },
+    },
+  ],
   'to stop': [
     {
       reason: '9: drained first: from here on there is no way back',
@@ -295,7 +532,7 @@ const lines: Record<string, Line[]> = {
     },
     {
       reason: '9: one that its guest halted gives its slot back too',
-      desired: { ...running, runSeen: false, halted: true },
+      desired: { ...running, runSeen: false, halted: 'Guest' },
       observed: observed(seen({ ...off, stopReason: 'Guest' })),
       step: { do: 'Drain', slot: 's1' },
     },
@@ -324,12 +561,6 @@ const lines: Record<string, Line[]> = {
       step: { do: 'PowerOff' },
     },
     {
-      reason: 'TrySoft: a guest that is paused cannot be asked',
-      desired: stopping,
-      observed: observed(seen({ ...on, parked: true, power: 'Paused' })),
-      step: { do: 'PowerOff' },
-    },
-    {
       reason: 'Soft: never cut',
       desired: { ...stopping, shutdownMode: 'Soft' },
       observed: observed(seen({ ...on, parked: true }), { shutdown: { askedLately: false, timedOut: true } }),
@@ -354,10 +585,65 @@ const lines: Record<string, Line[]> = {
       step: { do: 'Park' },
     },
     {
-      reason: '10: a saved state can be started',
+      reason: '10: what was saved while it was being stopped can be started: its memory goes, as with a power cut',
       desired: stopping,
-      observed: observed(seen({ ...off, power: 'Suspended' })),
-      step: { do: 'Park' },
+      observed: observed(seen(suspended)),
+      step: { do: 'DiscardMemory' },
+    },
+    {
+      reason: '10: no power is cut under Soft, so no memory goes either',
+      desired: { ...stopping, shutdownMode: 'Soft' },
+      observed: observed(seen(suspended)),
+      step: 'GuestRefusesShutdown',
+    },
+    {
+      reason: 'what is suspended goes on under its claim, to be shut down in order',
+      desired: { ...running, powerState: 'Stopped' },
+      observed: observed(seen(suspended)),
+      step: { do: 'Start', paused: false },
+    },
+    {
+      reason: 'what is suspended is given up under Hard: its claim is drained',
+      desired: { ...running, powerState: 'Stopped', shutdownMode: 'Hard' },
+      observed: observed(seen(suspended)),
+      step: { do: 'Drain', slot: 's1' },
+    },
+    {
+      reason: 'what is suspended under an earlier slot is given the tag of its own first',
+      desired: { ...running, powerState: 'Stopped' },
+      observed: observed(seen({ ...suspended, tag: { ...tag, slot: 's0' } })),
+      step: { do: 'Define', slot: 's1' },
+    },
+    {
+      reason: 'a stranger in its slot makes nobody throw its memory away',
+      desired: { ...running, powerState: 'Stopped', claims: [{ ...bound, occupied: true }] },
+      observed: observed(seen(suspended)),
+      step: 'ForeignObject',
+    },
+    {
+      reason:
+        'what does not go on within shutdownTimeout loses its memory, as a guest that does not hear loses its power',
+      desired: { ...running, powerState: 'Stopped' },
+      observed: observed(seen(suspended), { shutdown: { askedLately: false, timedOut: true } }),
+      step: { do: 'Drain', slot: 's1' },
+    },
+    {
+      reason: 'not under Soft',
+      desired: { ...running, powerState: 'Stopped', shutdownMode: 'Soft' },
+      observed: observed(seen(suspended), { shutdown: { askedLately: false, timedOut: true } }),
+      step: 'GuestRefusesShutdown',
+    },
+    {
+      reason: 'a paused guest cannot be asked: it goes on first',
+      desired: stopping,
+      observed: observed(seen({ ...paused, parked: true })),
+      step: { do: 'Unpause' },
+    },
+    {
+      reason: 'a guest that its host holds cannot be asked: its power is cut',
+      desired: stopping,
+      observed: observed(seen({ ...paused, parked: true, pauseReason: 'Fault' })),
+      step: { do: 'PowerOff' },
     },
     {
       reason: '11: parked and off: the record is cleared',
@@ -438,7 +724,7 @@ const lines: Record<string, Line[]> = {
       reason: 'one whose host is away holds up neither a run',
       desired: { ...placed, claims: [bound, { ...elsewhere, phase: 'Releasing' }] },
       observed: observed(seen(off), {}, away),
-      step: { do: 'Start' },
+      step: { do: 'Start', paused: false },
     },
     {
       reason: 'nor a stop',
@@ -579,21 +865,27 @@ it('never decides a destructive step, one that builds, or whose wish a stop was,
   const onCache = new Set(all.filter((step) => !needsLiveRead(step)).map(({ do: step }) => step))
   expect([...onCache].sort()).toEqual([
     'AddFinalizer',
+    'AwaitHost',
     'AwaitRestart',
     'AwaitSettled',
     'AwaitShutdown',
+    'BeginRestart',
+    'BeginSuspend',
     'Claim',
     'MarkRunning',
     'Nothing',
     'Record',
+    'ServeRestart',
     'Wait',
   ])
 })
 
 it.each([
   ['declared Running', running, true],
+  ['declared Paused', toPause, true],
+  ['declared Suspended', toSuspend, false],
   ['declared Stopped', stopped, false],
-  ['off by its guest’s wish', { ...running, halted: true }, false],
+  ['off by its guest’s wish', { ...running, halted: 'Guest' as const }, false],
   ['being deleted', deleting, false],
 ])('wants to run: %s', (_, desired, expected) => {
   expect(wantsToRun(desired)).toBe(expected)

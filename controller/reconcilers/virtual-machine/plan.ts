@@ -4,9 +4,8 @@
  * and a deposed leader are one case. docs/decisions/0005-claim-protocol.md tells why each line stands where it does.
  */
 import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
-import type { Claim, Desired, HostObservation, Observed, Problem, Step } from './model.ts'
-
-const wait = (code: Problem['code'], message: string): Step => ({ do: 'Wait', problem: { code, message } })
+import { type Claim, type Desired, type HostObservation, type Observed, type Step, wait } from './model.ts'
+import { planPowerOff, planPowerOfRun, planRestart, runs } from './power.ts'
 
 export function plan(desired: Desired, observed: Observed): Step {
   if (desired.deleting) return planDeletion(desired, observed)
@@ -20,18 +19,26 @@ export function plan(desired: Desired, observed: Observed): Step {
 
 function planPower(desired: Desired, observed: Observed): Step {
   const releasing = desired.claims.some(({ phase }) => phase === 'Releasing')
-  if (!wantsToRun(desired) || releasing) return planStop(desired, observed)
+  if (releasing || !keepsSlot(desired, observed)) return planStop(desired, observed)
   return desired.claims.length === 0 ? planClaim(desired, observed) : planRun(desired, observed)
 }
 
-/** Whether it is to run: declared so, and not off by its guest's own wish. */
-export const wantsToRun = (desired: Desired): boolean =>
-  !desired.deleting && desired.powerState === 'Running' && !desired.halted
+/** Whether it is to run, be it with its processors held: declared so, and not off by its guest's own wish. */
+export const wantsToRun = ({ deleting, powerState, halted }: Desired): boolean =>
+  !deleting && (powerState === 'Running' || powerState === 'Paused') && halted === undefined
+
+/** What is to be suspended keeps its slot as long as there is memory; what has none is off, as a machine that is stopped. */
+function keepsSlot(desired: Desired, observed: Observed): boolean {
+  if (wantsToRun(desired)) return true
+  if (desired.powerState !== 'Suspended' || desired.claims.length === 0) return false
+  const host = desired.hypervisor === undefined ? undefined : observed.hosts.get(desired.hypervisor)
+  // Of a host that does not answer nothing is concluded; nor of a machine that vanished.
+  if (host?.reachable === false) return true
+  const machine = host?.observation.machine
+  return machine ? machine.power !== 'Stopped' : desired.runSeen || desired.seenThere
+}
 
 const startable = (machine: ObservedMachine | undefined): boolean => machine !== undefined && !machine.parked
-const isOff = (machine: ObservedMachine): boolean => machine.power === 'Stopped' || machine.power === 'Suspended'
-const runs = (machine: ObservedMachine | undefined): machine is ObservedMachine =>
-  machine !== undefined && !isOff(machine)
 
 const unreachable = (name: string, host: Exclude<HostObservation, { reachable: true }> | undefined): Step =>
   wait(host?.code ?? 'HypervisorUnreachable', host?.message ?? `hypervisor ${name} was not observed`)
@@ -52,8 +59,12 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   const seen = lookAtHost(desired, observed)
   if (isStep(seen)) return seen
   const bound = desired.claims.find(({ phase }) => phase === 'Bound')
+  // Disks that outlive it are to be left in order.
+  const first = desired.retainedDisks.length > 0 ? endInOrder(bound, desired, observed, seen?.machine) : undefined
+  if (first) return first
   if (bound) return { do: 'Drain', slot: bound.slot }
-  if (seen?.machine) return runs(seen.machine) ? planPowerOff(desired, observed, seen.machine) : { do: 'Undefine' }
+  if (seen?.machine)
+    return runs(seen.machine) ? planPowerOff(desired.shutdownMode, observed, seen.machine) : { do: 'Undefine' }
   const released = giveBackAny(desired.claims, desired, observed)
   if (released) return released
   const volume = seen?.volumes.find(({ name }) => !isRetained(name, desired))
@@ -91,28 +102,74 @@ const canWait = (step: Step): boolean =>
 function planStop(desired: Desired, observed: Observed): Step {
   const seen = lookAtHost(desired, observed)
   if (isStep(seen)) return seen
-  const bound = desired.claims.find(({ phase }) => phase === 'Bound')
-  if (bound) return { do: 'Drain', slot: bound.slot }
   const machine = seen?.machine
+  const bound = desired.claims.find(({ phase }) => phase === 'Bound')
+  const first = endInOrder(bound, desired, observed, machine)
+  if (first) return first
+  if (bound) return { do: 'Drain', slot: bound.slot }
+  // Saved by somebody while it was being stopped: a power cut, as far as the guest is concerned.
+  if (machine?.power === 'Suspended' && desired.claims.length > 0) {
+    return desired.shutdownMode === 'Soft' ? keepsMemory : { do: 'DiscardMemory' }
+  }
   // Parked first: then off means fenced at once, however late a start arrives. A transient machine has no definition to
   // park: it vanishes when it stops.
-  if (machine && startable(machine) && !machine.transient) return { do: 'Park' }
-  if (runs(machine)) return planPowerOff(desired, observed, machine)
+  if (machine && startable(machine) && !machine.transient && machine.power !== 'Suspended') return { do: 'Park' }
+  if (runs(machine)) return planPowerOff(desired.shutdownMode, observed, machine)
   if (desired.recordedSlot !== undefined) return { do: 'ClearRecord' }
-  return giveBackAny(desired.claims, desired, observed) ?? { do: 'Nothing' }
+  return giveBackAny(desired.claims, desired, observed) ?? resting(desired, machine)
 }
 
-function planPowerOff(desired: Desired, observed: Observed, machine: ObservedMachine): Step {
-  const { askedLately, timedOut } = observed.shutdown
-  if (desired.shutdownMode === 'Hard') return { do: 'PowerOff' }
-  if (desired.shutdownMode === 'TrySoft' && (timedOut || machine.power === 'Paused')) return { do: 'PowerOff' }
-  if (timedOut) {
-    return wait(
-      'GuestRefusesShutdown',
-      'the guest did not shut down within shutdownTimeout: shut it down inside, or set shutdownMode to TrySoft or Hard',
-    )
+const keepsMemory = wait(
+  'GuestRefusesShutdown',
+  'its memory is saved on the host, and it did not go on to be shut down; shutdownMode Soft throws nothing away: set shutdownMode to TrySoft or Hard, which lose what it had in memory',
+)
+
+/**
+ * What is suspended, or about to be, goes on under its claim and is then shut down, before the way of no return.
+ * Undefined: its claim can be drained. Under Hard, or TrySoft when its time is over, what it had in memory is lost.
+ */
+function endInOrder(
+  claim: Claim | undefined,
+  { shutdownMode, recordedSlot, saving }: Desired,
+  { settled, shutdown: { timedOut } }: Observed,
+  machine: ObservedMachine | undefined,
+): Step | undefined {
+  if (!claim || !machine || shutdownMode === 'Hard' || claim.slot !== recordedSlot) return undefined
+  if (timedOut && shutdownMode === 'TrySoft') return undefined
+  if (machine.power === 'Suspended') {
+    if (claim.occupied) return isOccupied(claim)
+    if (timedOut) return keepsMemory
+    if (machine.parked || machine.tag.slot !== claim.slot) return { do: 'Define', slot: claim.slot }
+    return { do: 'Start', paused: false }
   }
-  return askedLately ? { do: 'AwaitShutdown' } : { do: 'ShutDown' }
+  if (!runs(machine)) return undefined
+  if (machine.power === 'Paused' && machine.pauseReason === 'Job') return { do: 'AwaitHost' }
+  return saving && !settled ? { do: 'AwaitSettled' } : undefined
+}
+
+const isOccupied = (claim: Claim): Step =>
+  wait(
+    'ForeignObject',
+    `the host runs another machine under slot ${claim.slot}: nothing is touched, a person must look`,
+  )
+
+/** Whether it is being stopped, for whatever reason. */
+export const isStopping = (desired: Desired): boolean =>
+  desired.deleting ||
+  desired.restarting !== undefined ||
+  desired.claims.some(({ phase }) => phase === 'Releasing') ||
+  (!wantsToRun(desired) && desired.powerState !== 'Suspended')
+
+/** It is off, as it is to be: whether that needs somebody. */
+function resting({ powerState, halted }: Desired, machine: ObservedMachine | undefined): Step {
+  if (powerState === 'Suspended' && machine?.power !== 'Suspended')
+    return wait('NothingToSuspend', 'the machine is off, there is no memory to save: set powerState to Running first')
+  if (halted === 'Crash')
+    return wait(
+      'GuestCrashed',
+      'the guest crashed and stays off, as onCrash says: set a new restart.token to start it (or powerState to Stopped, and once it is Ready so, to Running)',
+    )
+  return { do: 'Nothing' }
 }
 
 /** What can be given back is not held up by what has to wait. */
@@ -142,9 +199,11 @@ function planClaim(desired: Desired, observed: Observed): Step {
   const seen = lookAtHost(desired, observed)
   if (isStep(seen)) return seen
   const machine = seen?.machine
+  // What is suspended cannot be parked: its memory would start in spite of it. The claim that follows is what it lacks.
+  const isOpen = startable(machine) && machine?.power !== 'Suspended'
   if (desired.recordedSlot !== undefined) {
-    if (machine && startable(machine) && !machine.transient) return { do: 'Park' }
-    return runs(machine) ? planPowerOff(desired, observed, machine) : { do: 'ClearRecord' }
+    if (isOpen && !machine?.transient) return { do: 'Park' }
+    return runs(machine) ? planPowerOff(desired.shutdownMode, observed, machine) : { do: 'ClearRecord' }
   }
   if (runs(machine)) {
     return wait(
@@ -152,7 +211,7 @@ function planClaim(desired: Desired, observed: Observed): Step {
       `it runs on ${desired.hypervisor} under slot ${machine.tag.slot} without a claim: stop it there, or restore the slot's claim`,
     )
   }
-  if (startable(machine)) return { do: 'Park' }
+  if (isOpen) return { do: 'Park' }
   if (observed.problem) return { do: 'Wait', problem: observed.problem }
   const placement = observed.placement
   if (!placement) return { do: 'Nothing' }
@@ -177,13 +236,9 @@ function planRun(desired: Desired, observed: Observed): Step {
   const seen = lookAtHost(desired, observed)
   if (isStep(seen)) return seen
   if (!seen) return { do: 'Nothing' }
-  if (claim.occupied)
-    return wait(
-      'ForeignObject',
-      `the host runs another machine under slot ${claim.slot}: nothing is touched, a person must look`,
-    )
+  if (claim.occupied) return isOccupied(claim)
   const { machine } = seen
-  if (desired.runSeen && !machine) {
+  if ((desired.runSeen || desired.seenThere) && !machine) {
     return wait(
       'Vanished',
       `the machine is gone from ${desired.hypervisor}; it is not made anew: delete this object and apply it again`,
@@ -201,11 +256,6 @@ function planRun(desired: Desired, observed: Observed): Step {
     if (observed.problem) return { do: 'Wait', problem: observed.problem }
     return { do: 'Define', slot: claim.slot }
   }
-  if (machine.power === 'Running') return desired.runSeen ? { do: 'Nothing' } : { do: 'MarkRunning' }
-  if (machine.power === 'Paused') {
-    return wait('Drifted', 'the machine is paused by something on the host: resume it there, or stop and start it here')
-  }
-  // "Shut down by the guest" may be our own stop of an earlier run: only a run seen under this claim makes it a wish.
-  if (machine.stopReason === 'Guest' && desired.runSeen) return { do: 'MarkHalted' }
-  return observed.startDelayed ? { do: 'AwaitRestart' } : { do: 'Start' }
+  if (desired.restarting) return planRestart(desired.restarting, desired, observed, machine)
+  return planPowerOfRun(desired, observed, machine)
 }

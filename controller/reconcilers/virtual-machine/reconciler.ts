@@ -7,16 +7,22 @@ import { retried } from '../shared/retried.ts'
 import { isUntried } from '../shared/untried.ts'
 import { act } from './act.ts'
 import { ClaimsUnderWay } from './claims.ts'
-import { type Dependencies, type Memory, ShutdownRequests, StartAttempts } from './dependencies.ts'
+import { type Dependencies, type Memory, StartAttempts, Stops } from './dependencies.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
 import { needsLiveRead, type Problem, type Step } from './model.ts'
 import { fromCache, observe, readLive } from './observe.ts'
 import { Parties } from './parties.ts'
 import { isPaused } from './paused.ts'
-import { plan } from './plan.ts'
+import { isStopping, plan } from './plan.ts'
 import { statusOf } from './status.ts'
-import type { View } from './view.ts'
+import { machineOf, type View } from './view.ts'
 import { SlotWaits } from './waiting.ts'
+
+/** Effects after which the next pass follows at once, and tells what came of them. */
+const toldByNext: ReadonlySet<Step['do']> = new Set(['Claim', 'Start', 'Pause', 'Unpause', 'Suspend', 'DiscardMemory'])
+
+/** Steps of a stop before its guest is asked. */
+const beforeQuestion: ReadonlySet<Step['do']> = new Set(['Start', 'Unpause', 'Define', 'AwaitHost', 'AwaitSettled'])
 
 /** What no watch tells is looked for so often while something waits for it. */
 const lookAgainAfter = 60_000
@@ -32,7 +38,7 @@ export class VirtualMachineReconciler implements Reconciler {
   readonly name = 'virtualmachine'
   readonly #dependencies: Dependencies
   readonly #memory: Memory = {
-    shutdowns: new ShutdownRequests(),
+    shutdowns: new Stops(),
     starts: new StartAttempts(),
     claims: new ClaimsUnderWay(),
   }
@@ -52,6 +58,7 @@ export class VirtualMachineReconciler implements Reconciler {
     const { view, step } = decided
     if (step.do === 'Claim' && this.#isOnUntriedHost(step.slot)) return { requeueAfter: 1_000 }
     if (step.do === 'Claim' && !this.#beginClaim(view, step.slot)) return { requeueAfter: 0 }
+    this.#countStop(view, step)
     let failure: BerthError | undefined
     try {
       await act(step, view, this.#dependencies, this.#memory, signal)
@@ -74,6 +81,13 @@ export class VirtualMachineReconciler implements Reconciler {
     const claimed = this.#dependencies.caches.slots.byIndex('consumer', metadata.uid ?? '')
     const names = [status?.hypervisor, ...claimed.map(({ spec }) => spec.hypervisor)]
     return names.some((name) => name !== undefined && isUntried(name, this.#dependencies))
+  }
+
+  /** shutdownTimeout counts from the first step of a stop, not from the question: what comes before may fail too. */
+  #countStop({ vm, desired }: View, step: Step): void {
+    if (!isStopping(desired) || !beforeQuestion.has(step.do)) return
+    const { shutdowns } = this.#memory
+    shutdowns.began(desired.instanceID, vm.metadata.generation ?? 1, this.#dependencies.clock.monotonic())
   }
 
   #isOnUntriedHost(slot: string): boolean {
@@ -116,8 +130,7 @@ export class VirtualMachineReconciler implements Reconciler {
   ): Promise<void> {
     // These write the object itself; its status follows in the next pass, on what was written.
     if (step.do === 'AddFinalizer' || step.do === 'RemoveFinalizer') return
-    // The next pass follows at once, and writes what came of it.
-    if (!problem && (step.do === 'Claim' || step.do === 'Start')) return
+    if (!problem && toldByNext.has(step.do)) return
     const { client, clock } = this.#dependencies
     const status = statusOf(view, step, problem, new Date(clock.now()).toISOString())
     if (sameStatus(view.vm.status, status) || !this.#waits.isDue(view, problem, clock.monotonic())) return
@@ -141,6 +154,7 @@ export class VirtualMachineReconciler implements Reconciler {
         return { requeueAfter: view.settlesIn + 10 }
       case 'AwaitRestart':
         return { requeueAfter: view.startsIn + 10 }
+      case 'AwaitHost':
       case 'AwaitShutdown':
         return { requeueAfter: 2_000 }
       case 'ShutDown':
@@ -149,6 +163,14 @@ export class VirtualMachineReconciler implements Reconciler {
         this.#forget(instanceID)
         this.#dependencies.settling.forget(instanceID)
         return {}
+      case 'MarkStopped':
+        this.#memory.shutdowns.forget(instanceID)
+        // A restart that was asked for is none of those that are delayed.
+        if (step.by === 'Berth' || view.desired.restart) this.#memory.starts.forget(instanceID)
+        return { requeueAfter: 0 }
+      case 'ServeRestart':
+        this.#memory.starts.forget(instanceID)
+        return { requeueAfter: 0 }
       case 'ClearRecord':
         this.#forget(instanceID)
         return { requeueAfter: 0 }
@@ -165,11 +187,15 @@ export class VirtualMachineReconciler implements Reconciler {
   }
 
   /** No host tells when a guest gets its address: it is looked up often at first, then ever less, for ten minutes. */
-  #awaitAddress({ vm, desired, interfaces, resolved }: View): Result {
-    const waiting = desired.runSeen && 'value' in resolved.interfaces && resolved.interfaces.value.length > 0
+  #awaitAddress(view: View): Result {
+    const { vm, desired, interfaces, resolved } = view
+    const runs = desired.runSeen && machineOf(view)?.power === 'Running'
+    const waiting = runs && 'value' in resolved.interfaces && resolved.interfaces.value.length > 0
     if (!waiting || interfaces.some(({ addresses }) => addresses.length > 0)) return {}
-    const started = Date.parse(vm.status?.startTime ?? '')
-    const age = this.#dependencies.clock.now() - started
+    // It may have gone on from a pause or from its saved memory since it started.
+    const synced = vm.status?.conditions?.find(({ type }) => type === 'PowerStateSynced')
+    const since = [vm.status?.startTime, synced?.lastTransitionTime]
+    const age = this.#dependencies.clock.now() - Math.max(...since.map((time) => Date.parse(time ?? '') || 0))
     return age > 600_000 ? {} : { requeueAfter: Math.max(age / 10, 500) }
   }
 }

@@ -187,12 +187,24 @@ describe('what the API says, as facts', () => {
     expect(claims.map(({ slot: name, phase }) => `${name} ${phase}`)).toEqual(['s1 Bound', 's2 Releasing'])
   })
 
-  it.each([
-    ['Running', true],
-    ['Stopped', false],
-  ])('the guest’s own wish holds while %s is declared: %s', (powerState, halted) => {
-    const lastStop = { by: 'Guest', time: '', generation: 1 }
-    expect(desiredOf(machine({ powerState }, { lastStop }), []).halted).toBe(halted)
+  const latched = { by: 'Guest', time: '', generation: 1, restartToken: '' }
+  it.each<[string, object, object, unknown]>([
+    ['holds while Running is declared', {}, {}, 'Guest'],
+    ['does not hold once another state is declared', { powerState: 'Stopped' }, {}, undefined],
+    ['does not hold once a restart is asked for', { restart: { token: 'b' } }, {}, undefined],
+    ['holds where that restart was served before', { restart: { token: 'b' } }, { restart: { token: 'b' } }, 'Guest'],
+    ['holds where a served restart was taken out', {}, { restart: { token: 'b' } }, 'Guest'],
+    ['holds for a crash too', {}, { lastStop: { ...latched, by: 'Crash' } }, 'Crash'],
+    ['is none where it was started again', {}, { lastStop: { by: 'Guest', time: '', generation: 1 } }, undefined],
+  ])('the guest’s own stop %s', (_, spec, status, halted) => {
+    expect(desiredOf(machine(spec, { lastStop: latched, ...status }), []).halted).toBe(halted)
+  })
+
+  it('a restart is new until its token is the one served last, whatever its mode', () => {
+    const restart = { token: 'a', mode: 'Cold' }
+    expect(desiredOf(machine({ restart }), []).restart).toEqual(restart)
+    expect(desiredOf(machine({ restart: { token: 'a' } }), []).restart).toEqual({ token: 'a', mode: 'Warm' })
+    expect(desiredOf(machine({ restart }, { restart: { token: 'a', time: '' } }), [])).not.toHaveProperty('restart')
   })
 
   it.each([

@@ -70,6 +70,7 @@ function viewOf({ spec = {}, status, slot, host = seen(on), addresses = [], dele
     ],
     settlesIn: 0,
     startsIn: 0,
+    starts: 0,
     ...more,
   }
 }
@@ -157,7 +158,7 @@ describe('marks', () => {
   })
 
   it.each<[string, Step]>([
-    ['a guest that halted itself', { do: 'MarkHalted' }],
+    ['a guest that halted itself', { do: 'MarkStopped', by: 'Guest', stays: true }],
     ['a record that is cleared', { do: 'ClearRecord' }],
     ['a new record', { do: 'Record', slot: 's2', hypervisor: 'kvm1', pool: 'default' }],
   ])('no run is seen any more under %s', (_, step) => {
@@ -166,16 +167,44 @@ describe('marks', () => {
 
   it('who stopped it', () => {
     const stopping = { ...running, spec: { powerState: 'Stopped' } }
-    expect(statusFor(running, { do: 'MarkHalted' }).lastStop).toEqual({ by: 'Guest', time: now, generation: 3 })
+    expect(statusFor(running, { do: 'MarkStopped', by: 'Guest', stays: true }).lastStop).toEqual({
+      by: 'Guest',
+      time: now,
+      generation: 3,
+      restartToken: '',
+    })
     expect(statusFor(stopping, { do: 'ClearRecord' }).lastStop).toMatchObject({ by: 'Berth' })
   })
 
   it('the guest’s own wish holds until the user speaks', () => {
-    const lastStop = { by: 'Guest', time: earlier, generation: 2 }
+    const told = { by: 'Guest', time: earlier, generation: 2 }
+    const lastStop = { ...told, restartToken: '' }
     const status = { hypervisor: 'kvm1', lastStop }
     const off = seen({ ...on, power: 'Stopped' })
     expect(statusFor({ status, host: off }).lastStop).toEqual(lastStop)
-    expect(statusFor({ status, host: off, spec: { powerState: 'Stopped' } })).not.toHaveProperty('lastStop')
+    expect(statusFor({ status, host: off, spec: { powerState: 'Stopped' } }).lastStop).toEqual(told)
+    const record: Step = { do: 'Record', slot: 's2', hypervisor: 'kvm1', pool: 'default' }
+    expect(statusFor({ status, host: off, spec: { restart: { token: 'new' } } }, record)).toMatchObject({
+      lastStop: told,
+      restart: { token: 'new', time: now },
+    })
+  })
+
+  it('a restart is under way until the machine is off for it, and is served then', () => {
+    const restart = { token: 'today', mode: 'Cold' } as const
+    const begun = statusFor({ ...running, spec: { restart } }, { do: 'BeginRestart', restart })
+    expect(begun).toMatchObject({ restarting: { ...restart, since: now }, startTime: earlier })
+    expect(begun).not.toHaveProperty('restart')
+    const stopped: Given = { ...running, spec: { restart }, status: begun, host: seen({ ...on, power: 'Stopped' }) }
+    const served = statusFor(stopped, { do: 'MarkStopped', by: 'Berth', stays: false })
+    expect(served).toMatchObject({ restart: { token: 'today', time: now }, powerState: 'Stopped' })
+    expect(served).not.toHaveProperty('restarting')
+    expect(served).not.toHaveProperty('startTime')
+    expect(served.lastStop).toEqual({ by: 'Berth', time: now, generation: 3 })
+    // A stop that is declared meanwhile: the next start serves it.
+    const cleared = statusFor({ ...stopped, spec: { restart, powerState: 'Stopped' } }, { do: 'ClearRecord' })
+    expect(cleared).not.toHaveProperty('restarting')
+    expect(cleared).not.toHaveProperty('restart')
   })
 
   it('where the disks are is kept when the slot goes', () => {

@@ -2,10 +2,11 @@
 import { formatBytes, type VirtualMachineStatus } from '../../api/index.ts'
 import { volumeNames } from '../../hypervisor/port.ts'
 import { mergeConditions } from '../../runtime/conditions.ts'
-import { conditionsOf, isRunning, machineOf } from './conditions.ts'
+import { conditionsOf } from './conditions.ts'
+import { savingMemory } from './desired.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
-import type { View } from './view.ts'
+import { isRunning, machineOf, type View } from './view.ts'
 
 type Fields = Partial<VirtualMachineStatus>
 
@@ -54,27 +55,51 @@ function power(view: View, step: Step, now: string): Fields {
   const { status } = vm
   const machine = machineOf(view)
   const host = desired.hypervisor === undefined ? undefined : view.observed.hosts.get(desired.hypervisor)
-  const generation = vm.metadata.generation ?? 1
-  const lastStop = (): VirtualMachineStatus['lastStop'] => {
-    if (step.do === 'MarkHalted') return { by: 'Guest', time: now, generation }
-    if (step.do === 'ClearRecord' && desired.powerState === 'Stopped') return { by: 'Berth', time: now, generation }
-    // The user has spoken: a guest's own wish no longer holds.
-    return desired.powerState === 'Stopped' && status?.lastStop?.by === 'Guest' ? undefined : status?.lastStop
-  }
-  const startTime =
-    step.do === 'MarkRunning'
-      ? now
-      : step.do === 'Record' || step.do === 'ClearRecord' || step.do === 'MarkHalted'
-        ? undefined
-        : status?.startTime
+  const startTime = step.do === 'MarkRunning' ? now : endsRun(step) ? undefined : status?.startTime
+  const hasRun = startTime !== undefined && machine?.power === 'Running'
   const fields = {
     powerState: host && !host.reachable ? ('Unknown' as const) : (machine?.power ?? ('Stopped' as const)),
-    lastStop: lastStop(),
+    lastStop: lastStop(view, step, now),
+    ...restarts(view, step, now),
     startTime,
-    firstBootTime: status?.firstBootTime ?? (step.do === 'MarkRunning' ? now : undefined),
-    hypervisorID: machine?.id ?? status?.hypervisorID,
+    firstBootTime: status?.firstBootTime ?? (hasRun ? now : undefined),
+    hypervisorID: step.do === 'Record' ? undefined : (machine?.id ?? status?.hypervisorID),
   }
   return fields as Fields
+}
+
+const endsRun = (step: Step): boolean => step.do === 'Record' || step.do === 'ClearRecord' || step.do === 'MarkStopped'
+
+function lastStop({ vm, desired }: View, step: Step, time: string): VirtualMachineStatus['lastStop'] {
+  const generation = vm.metadata.generation ?? 1
+  if (step.do === 'MarkStopped') {
+    const latch = step.stays ? { restartToken: vm.spec.restart?.token ?? '' } : {}
+    return { by: step.by, time, generation, ...latch }
+  }
+  if (step.do === 'ClearRecord' && desired.powerState === 'Stopped') return { by: 'Berth', time, generation }
+  if (vm.status?.lastStop === undefined) return undefined
+  // The user has spoken: that it is to stay off no longer holds.
+  const { restartToken, ...told } = vm.status.lastStop
+  return step.do === 'Record' || desired.powerState !== 'Running' ? told : vm.status.lastStop
+}
+
+/** A start serves what was asked for before it; a restart is served once the machine is off for it. */
+function restarts({ vm: { status }, desired }: View, step: Step, now: string): Fields {
+  const { restart, restarting } = desired
+  switch (step.do) {
+    case 'BeginRestart':
+      return { restart: status?.restart, restarting: { ...step.restart, since: now } } as Fields
+    case 'MarkStopped':
+    case 'ServeRestart':
+    case 'Record': {
+      const served = restarting ?? restart
+      return { restart: served ? { token: served.token, time: now } : status?.restart } as Fields
+    }
+    case 'ClearRecord':
+      return { restart: status?.restart } as Fields
+    default:
+      return { restart: status?.restart, restarting: status?.restarting } as Fields
+  }
 }
 
 /** What is pinned from the record on: size, image, disks. */
@@ -134,12 +159,16 @@ function network(view: View): Fields {
   const known = 'problem' in interfaces ? recorded : interfaces.value
   if (!known) return {}
   const running = isRunning(view)
+  // A guest whose processors are held answers no question, and keeps its address.
+  const held = machineOf(view)?.power === 'Paused' ? view.vm.status?.networkInterfaces : undefined
   const list = known.map(({ name, network, macAddress }) => ({
     name,
     network,
     macAddress,
     state: running ? ('Attached' as const) : ('Pending' as const),
-    addresses: addressesOf(view, macAddress).map(({ address, source }) => ({ address, source })),
+    addresses:
+      held?.find((seen) => seen.macAddress === macAddress)?.addresses ??
+      addressesOf(view, macAddress).map(({ address, source }) => ({ address, source })),
   }))
   const primary = list[0]?.addresses.find(({ address }) => !isLinkLocal(address))?.address
   return { networkInterfaces: list, ...(primary === undefined ? {} : { primaryAddress: primary }) }
@@ -159,8 +188,9 @@ function waiting(view: View, step: Step, problem: Problem | undefined): Fields {
   const rejections = told?.rejections.map((rejection) => ({ ...rejection })) ?? []
   // What its turn had come for, and could not be had, is waited for at the same place.
   const queue = problem && step.do === 'Claim' ? placement?.queue : told?.queue
-  const progress =
-    wantsToRun(view.desired) && problem?.code === 'WaitingForImage' && view.placingPercent !== undefined
+  const progress = isSaving(view, step)
+    ? { step: savingMemory, message: 'its memory is being written to the disk of the host' }
+    : wantsToRun(view.desired) && problem?.code === 'WaitingForImage' && view.placingPercent !== undefined
       ? { step: 'PlacingImage', percent: view.placingPercent, message: 'the image is being copied to the host' }
       : undefined
   return {
@@ -168,4 +198,11 @@ function waiting(view: View, step: Step, problem: Problem | undefined): Fields {
     ...(queue ? { queue } : {}),
     ...(progress ? { progress } : {}),
   } as Fields
+}
+
+/** From before the host is told until it is seen to be done, or cannot come any more. */
+function isSaving(view: View, step: Step): boolean {
+  if (step.do === 'BeginSuspend') return true
+  const { saving, powerState } = view.desired
+  return saving && isRunning(view) && (powerState === 'Suspended' || !view.observed.settled)
 }

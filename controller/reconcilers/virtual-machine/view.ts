@@ -1,8 +1,8 @@
 /** Everything that one pass knows: read once, in `observe`, and handed on. */
 import type { Slot, VirtualMachine } from '../../api/index.ts'
-import type { HostInformation, ObservedInterface } from '../../hypervisor/port.ts'
+import type { HostInformation, ObservedInterface, ObservedMachine } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
-import type { Desired, Observed } from './model.ts'
+import type { Desired, HostObservation, Observed } from './model.ts'
 import type { Resolved } from './resolve.ts'
 
 export interface View {
@@ -22,4 +22,19 @@ export interface View {
   readonly settlesIn: number
   /** Milliseconds until it may be started again; 0: now. */
   readonly startsIn: number
+  /** How often it was started lately by this process. */
+  readonly starts: number
+}
+
+export const recordedHost = ({ desired, observed }: View): HostObservation | undefined =>
+  desired.hypervisor === undefined ? undefined : observed.hosts.get(desired.hypervisor)
+
+export function machineOf(view: View): ObservedMachine | undefined {
+  const host = recordedHost(view)
+  return host?.reachable ? host.observation.machine : undefined
+}
+
+export function isRunning(view: View): boolean {
+  const power = machineOf(view)?.power
+  return power === 'Running' || power === 'Paused'
 }

@@ -1,13 +1,17 @@
 import { clusterImages, hypervisors, slots, storagePools, virtualMachines } from '../../../controller/api/index.ts'
+import type { StopReason } from '../../../controller/hypervisor/port.ts'
 import { aHypervisor, aMachine, aPool } from '../world/objects.ts'
 import type { World } from '../world/world.ts'
 import {
   addHost,
   always,
+  change,
   free,
   furnish,
   furnished,
   gone,
+  hasRestarted,
+  isIn,
   isOff,
   isReady,
   machine,
@@ -49,6 +53,13 @@ const freed = (count: number): Step => ({
   until: (world) => free(world).length === count,
 })
 
+/** Its guest goes off by itself, and the host tells so. */
+const goOff = (name: string, why: StopReason) => (world: World) => {
+  const found = onHost(world, name)
+  found?.host.turnOff(found.id, why)
+  if (found) world.hosts.tell(found.hostName, found.id, 'stopped')
+}
+
 const oneHost = (count: number) => ({ furnish: furnish({ kvm1: count }), furnished: furnished(count) })
 
 /** Worlds in which the stop was taken back. */
@@ -78,6 +89,75 @@ export const workloads: readonly Workload[] = [
       running('web', setPower('web', 'Stopped')),
       off('web', setPower('web', 'Running')),
       running('web'),
+    ],
+  },
+  {
+    name: 'restart',
+    title: 'a machine is restarted, and restarted again',
+    ...oneHost(1),
+    modes: ['twice', 'leaders'],
+    steps: [
+      begin('web'),
+      running('web', change('web', { restart: { token: 'one', mode: 'Warm' } })),
+      {
+        what: 'web has restarted',
+        until: hasRestarted('web', 'one'),
+        act: change('web', { shutdownMode: 'Hard', restart: { token: 'two', mode: 'Cold' } }),
+      },
+      { what: 'web has restarted again', until: hasRestarted('web', 'two') },
+    ],
+  },
+  {
+    name: 'suspend',
+    title: 'a machine is suspended, goes on, is suspended again and stopped',
+    ...oneHost(1),
+    modes: ['twice'],
+    steps: [
+      begin('web'),
+      running('web', setPower('web', 'Suspended')),
+      { what: 'web is suspended', until: isIn('web', 'Suspended'), act: setPower('web', 'Running') },
+      running('web', setPower('web', 'Suspended')),
+      { what: 'web is suspended again', until: isIn('web', 'Suspended'), act: setPower('web', 'Stopped') },
+      off('web'),
+    ],
+  },
+  {
+    name: 'suspended-deleted',
+    title: 'a machine that is suspended is deleted',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      running('web', setPower('web', 'Suspended')),
+      { what: 'web is suspended', until: isIn('web', 'Suspended'), act: removeMachine('web') },
+      removed('web'),
+      freed(1),
+    ],
+  },
+  {
+    name: 'pause',
+    title: 'a machine is made paused, goes on, and is paused again',
+    ...oneHost(1),
+    steps: [
+      begin('web', { powerState: 'Paused' }),
+      { what: 'web is paused', until: isIn('web', 'Paused'), act: setPower('web', 'Running') },
+      running('web', setPower('web', 'Paused')),
+      { what: 'web is paused again', until: isIn('web', 'Paused') },
+    ],
+  },
+  {
+    name: 'guest-crashes',
+    title: 'a guest crashes, and is started again; it crashes once more, and stays off',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      running('web', goOff('web', 'Crash')),
+      { what: 'its crash is told', until: (world) => machine(world, 'web')?.status?.lastStop?.by === 'Crash' },
+      running('web', (world) => {
+        change('web', { onCrash: 'Stop' })(world)
+        goOff('web', 'Crash')(world)
+      }),
+      { what: 'the slot is free', until: (world) => free(world).length === 1 },
+      { what: 'that is told', until: (world) => reason(world, 'web') === 'GuestCrashed' },
     ],
   },
   {
@@ -221,11 +301,7 @@ export const workloads: readonly Workload[] = [
     ...oneHost(1),
     steps: [
       begin('web'),
-      running('web', (world) => {
-        const found = onHost(world, 'web')
-        found?.host.turnOff(found.id, 'Guest')
-        if (found) world.hosts.tell(found.hostName, found.id, 'shutdown')
-      }),
+      running('web', goOff('web', 'Guest')),
       { what: 'the slot is free', until: (world) => free(world).length === 1, act: setPower('web', 'Stopped') },
       { what: 'web is off', until: isOff('web'), act: setPower('web', 'Running') },
       running('web'),
@@ -237,11 +313,7 @@ export const workloads: readonly Workload[] = [
     ...oneHost(1),
     steps: [
       begin('web'),
-      running('web', (world) => {
-        const found = onHost(world, 'web')
-        found?.host.turnOff(found.id, 'Unknown')
-        if (found) world.hosts.tell(found.hostName, found.id, 'stopped')
-      }),
+      running('web', goOff('web', 'Unknown')),
       { what: 'web runs on its host', until: (world) => onHost(world, 'web')?.power === 'Running' },
       running('web'),
     ],

@@ -86,6 +86,15 @@ export const runs = (name: string) => (world: World) => {
   return vm !== undefined && vm.status?.powerState === 'Running' && isReady(vm)
 }
 
+/** In that state as declared, and in its slot. */
+export const isIn = (name: string, powerState: 'Suspended' | 'Paused') => (world: World) => {
+  const vm = machine(world, name)
+  return vm !== undefined && vm.status?.powerState === powerState && vm.status.slot !== undefined && isReady(vm)
+}
+
+export const hasRestarted = (name: string, token: string) => (world: World) =>
+  machine(world, name)?.status?.restart?.token === token && runs(name)(world)
+
 /** Off as declared, and without a slot. */
 export const isOff = (name: string) => (world: World) => {
   const vm = machine(world, name)
@@ -93,9 +102,11 @@ export const isOff = (name: string) => (world: World) => {
   return vm !== undefined && vm.status?.powerState === 'Stopped' && isReady(vm) && !held
 }
 
-export const setPower = (name: string, powerState: 'Running' | 'Stopped') => (world: World) =>
+export const setPower = (name: string, powerState: VirtualMachine['spec']['powerState']) => change(name, { powerState })
+
+export const change = (name: string, spec: object) => (world: World) =>
   world.api.edit(virtualMachines, { namespace, name }, (vm) => {
-    Object.assign(vm.spec, { powerState })
+    Object.assign(vm.spec, spec)
   })
 
 export const removeMachine = (name: string) => (world: World) =>

@@ -39,8 +39,11 @@ export class Safety {
     if (verb === 'undefine' || (verb === 'deleteVolume' && !target.endsWith('-seed'))) {
       refuse('nobody has asked for its deletion')
     }
+    if (!this.#boundTo(vm)) return
+    const restarts = vm.status?.restarting !== undefined && (verb === 'powerOff' || verb === 'shutdown')
     const stopping = verb === 'powerOff' || verb === 'shutdown' || verb === 'park'
-    if (stopping && vm.spec.powerState !== 'Stopped' && this.#boundTo(vm)) refuse('it was to run')
+    if (stopping && !restarts && vm.spec.powerState !== 'Stopped') refuse('it was to run')
+    if (verb === 'discardMemory') refuse('nobody has asked for its memory to go')
   }
 
   #boundTo({ metadata }: ReadObject<VirtualMachine>): boolean {

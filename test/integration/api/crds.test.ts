@@ -104,6 +104,8 @@ test('stores the defaults that depend on nothing, and no other', async () => {
     ...(least.VirtualMachine['spec'] as object),
     shutdownMode: 'TrySoft',
     shutdownTimeout: '5m',
+    onGuestShutdown: 'Stop',
+    onCrash: 'Restart',
     placement: { priority: 0, whenFull: 'Wait' },
     bootstrap: { sshUser: 'root' },
   })

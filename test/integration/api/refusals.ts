@@ -307,7 +307,17 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
     refusal({ 'spec.image': undefined }, 'spec.image', 'Required value'),
     refusal({ 'spec.image': { kind: 'ClusterImage' } }, 'spec.image.name', 'Required value'),
     refusal({ 'spec.image.kind': 'Template' }, 'spec.image.kind', 'supported values: "Image", "ClusterImage"'),
-    refusal({ 'spec.powerState': 'Suspended' }, 'spec.powerState', 'supported values: "Running", "Stopped"'),
+    refusal(
+      { 'spec.powerState': 'Hibernated' },
+      'spec.powerState',
+      'supported values: "Running", "Stopped", "Suspended", "Paused"',
+    ),
+    refusal({ 'spec.restart': { mode: 'Warm' } }, 'spec.restart.token', 'Required value'),
+    refusal({ 'spec.restart': { token: '' } }, 'spec.restart.token', 'at least 1'),
+    refusal({ 'spec.restart': { token: 'at noon' } }, 'spec.restart.token', 'without spaces'),
+    refusal({ 'spec.restart': { token: 'a', mode: 'Hot' } }, 'spec.restart.mode', 'supported values: "Warm", "Cold"'),
+    refusal({ 'spec.onCrash': 'Ignore' }, 'spec.onCrash', 'supported values: "Stop", "Restart"'),
+    refusal({ 'spec.onGuestShutdown': 'Ignore' }, 'spec.onGuestShutdown', 'supported values: "Stop", "Restart"'),
     refusal({ 'spec.shutdownMode': 'Rude' }, 'spec.shutdownMode', 'Unsupported value'),
     refusal({ 'spec.shutdownTimeout': '2h' }, 'spec.shutdownTimeout', 'from 1s to 1h'),
     refusal(
@@ -429,7 +439,6 @@ export const unknownFields: Readonly<Record<Kind, Changes>> = {
   VirtualMachine: {
     'spec.owner': { name: 'alice' },
     'spec.profile': 'a',
-    'spec.restart': { token: 'a' },
     'spec.image.family': 'debian',
     'spec.placement.pool': 'a',
     'spec.deletionPolicy': 'Retain',

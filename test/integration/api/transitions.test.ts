@@ -214,6 +214,15 @@ describe('a machine', () => {
     expect(complaint).toContain(message)
   })
 
+  test.each(['Suspended', 'Paused'])('to be %s is asked for no restart; an old token may stay', async (powerState) => {
+    const asked = { 'spec.restart': { token: 'new' }, 'spec.powerState': powerState }
+    const complaint = refused(await api.replace(changed(await make(machine), asked)))
+    expect(complaint).toContain('spec.restart.token: ')
+    expect(complaint).toContain('a restart needs powerState Running')
+    const restarted = await make(changed(machine, { 'spec.restart': { token: 'old' } }))
+    accepted(await api.replace(changed(restarted, { 'spec.powerState': powerState })))
+  })
+
   test.each(changes)('%# that waits for a slot may change %j', async (manifest, change) => {
     accepted(await api.replace(changed(await make(manifest, { 'status.powerState': 'Stopped' }), change)))
   })

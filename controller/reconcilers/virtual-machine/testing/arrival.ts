@@ -14,11 +14,14 @@ import {
 
 export function arrive(
   draft: Draft,
-  { action, fresh }: Call,
+  { action, fresh, beyondT }: Call,
   configuration: Configuration,
   { shortcut }: Protocol,
 ): string | undefined {
-  if (action.kind === 'Host') return onHost(draft, action, configuration, shortcut === 'ByName')
+  if (action.kind === 'Host') {
+    const kept = beyondT ? undefined : findLostMemory(draft, action, configuration)
+    return kept ?? onHost(draft, action, configuration, shortcut === 'ByName')
+  }
   const forced = shortcut === 'ClaimWithoutVersion' && action.kind === 'Slot' && action.set.phase === 'Bound'
   if (!fresh && !forced) return undefined
   if (action.kind === 'Slot') {
@@ -34,7 +37,7 @@ export function arrive(
 
 /** What goes off: what was never defined is gone then. */
 export const switchedOff = (machine: Machine, reason: Machine['reason']): Machine | undefined =>
-  machine.transient ? undefined : { ...machine, power: 'Stopped', reason }
+  machine.transient ? undefined : { ...machine, power: 'Stopped', reason, saving: false }
 
 export const withMachine = (host: Host, uid: string, machine: Machine | undefined): Host => ({
   ...host,
@@ -66,13 +69,31 @@ function onHost(
       const defined = { parked: false, transient: false, slot }
       const off = { power: 'Stopped', reason: 'Unknown' } as const
       const started = verb === 'DefineAndStart' ? ({ power: 'Running', reason: 'Unknown' } as const) : {}
-      set({ ...off, ...machine, ...defined, ...started })
+      set({ ...off, saving: false, ...machine, ...defined, ...started })
       return undefined
     }
     case 'Start':
+    case 'StartPaused': {
+      const started = verb === 'Start' ? 'Running' : 'Paused'
       // A start that is refused wipes the reason of the last stop.
       if (machine && isDown(machine))
-        set({ ...machine, power: machine.parked ? machine.power : 'Running', reason: 'Unknown' })
+        set({ ...machine, power: machine.parked ? machine.power : started, reason: 'Unknown' })
+      return undefined
+    }
+    case 'Pause':
+      if (machine?.power === 'Running') set({ ...machine, power: 'Paused' })
+      return undefined
+    case 'Unpause':
+      if (machine?.power === 'Paused' && !machine.saving) set({ ...machine, power: 'Running' })
+      return undefined
+    case 'Suspend':
+      // What is not defined cannot be saved.
+      // The host goes on with it, whether anybody waits or not.
+      if (machine && !isDown(machine) && !machine.transient) set({ ...machine, power: 'Paused', saving: true })
+      return undefined
+    case 'DiscardMemory':
+      if (machine?.power !== 'Suspended') return undefined
+      set({ ...machine, power: 'Stopped', reason: 'Unknown' })
       return undefined
     case 'Park':
       // A saved state would start in spite of it: refused.
@@ -96,4 +117,18 @@ function onHost(
       draft.setHost(index, { ...host, volumes: host.volumes.filter((other) => other !== uid) })
       return undefined
   }
+}
+
+/** Saved memory is thrown away only in a stop that has begun: while its claim is being given back, or of what is deleted. */
+function findLostMemory(
+  draft: Draft,
+  { host, uid, verb }: Extract<Action, { kind: 'Host' }>,
+  { vms }: Configuration,
+): string | undefined {
+  if (draft.host(host).machines[uid]?.power !== 'Suspended') return undefined
+  if (verb !== 'DiscardMemory' && verb !== 'Undefine') return undefined
+  const isHeld = draft.objects
+    .slice(vms.length)
+    .some((slot) => slot !== null && 'consumer' in slot && slot.consumer === uid && slot.phase === 'Bound')
+  return isHeld ? `${verb}: the saved memory of ${uid} is thrown away` : undefined
 }

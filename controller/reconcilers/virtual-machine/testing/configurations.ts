@@ -7,6 +7,8 @@ const queue = { vms: ['a', 'b'], slots: { s1: 'h1' } }
 const two = { vms: ['a', 'b'], slots: { s1: 'h1', s2: 'h1' } }
 const both = { vms: ['a', 'b'], slots: { s1: 'h1', s2: 'h2' } }
 
+const everyState = ['Running', 'Stopped', 'Suspended', 'Paused'] as const
+
 /** Seconds together: for every run of the unit tests. */
 export const small: Readonly<Record<string, Configuration>> = {
   'no faults': { ...one, faults: {} },
@@ -33,6 +35,25 @@ export const small: Readonly<Record<string, Configuration>> = {
   'queue for one slot': { ...queue, faults: { power: 1 } },
   'queue, two workers': { ...queue, workers: 2, faults: {} },
   'two slots': { ...two, faults: { power: 1 } },
+  'suspended and paused': { ...one, powerStates: everyState, faults: { power: 3 } },
+  'suspended, slow calls': { ...one, powerStates: ['Running', 'Suspended', 'Stopped'], faults: { power: 2, slow: 1 } },
+  'suspended, crash': { ...one, powerStates: ['Running', 'Suspended'], faults: { power: 2, crash: 1 } },
+  'suspended, hard stop': {
+    ...one,
+    powerStates: ['Running', 'Suspended', 'Stopped'],
+    shutdownMode: 'Hard',
+    faults: { power: 2, crash: 1 },
+  },
+  'suspended, people at the host': {
+    ...one,
+    powerStates: ['Running', 'Suspended'],
+    faults: { power: 1, pause: 1, save: 1, reboot: 1 },
+  },
+  'restart, crash': { ...one, faults: { token: 1, crash: 1 } },
+  'restart, slow calls': { ...one, faults: { token: 1, slow: 1 } },
+  'restart, guest': { ...one, faults: { token: 1, guest: 1, power: 1 } },
+  'restart, deaf guest': { ...one, deaf: ['a'], shutdownMode: 'Soft', faults: { token: 1, power: 1 } },
+  'guest that is started again': { ...one, onGuestShutdown: 'Restart', faults: { guest: 2, crash: 1 } },
 }
 
 /** Minutes: `npm run test:explore`. */
@@ -45,6 +66,21 @@ export const large: Readonly<Record<string, Configuration>> = {
     ...one,
     faults: { power: 2, delete: 1, pause: 1, save: 1, undefine: 1, remove: 1, slow: 1 },
   },
+  'one, suspended and paused': { ...one, powerStates: everyState, faults: { power: 3, slow: 1, crash: 1, late: 1 } },
+  'one, suspended, guest and host': {
+    ...one,
+    powerStates: ['Running', 'Suspended', 'Stopped'],
+    faults: { power: 2, delete: 1, guest: 1, reboot: 1, pause: 1, slow: 1 },
+  },
+  'one, restarts': { ...one, faults: { token: 2, power: 1, slow: 1, crash: 1, late: 1 } },
+  'one, restarts, guest and host': { ...one, faults: { token: 1, power: 1, guest: 1, reboot: 1, slow: 1, crash: 1 } },
+  'one, restarts, stale cache': { ...one, faults: { token: 1, power: 1, lag: 2, slow: 1 } },
+  'one, restarted when its guest shuts down': {
+    ...one,
+    onGuestShutdown: 'Restart',
+    faults: { power: 2, guest: 2, slow: 1, crash: 1 },
+  },
+  'queue, suspended': { ...queue, powerStates: ['Running', 'Suspended', 'Stopped'], faults: { power: 2, slow: 1 } },
   'one, host away': { ...one, faults: { power: 1, delete: 1, create: 1, down: 1, slow: 1, crash: 1 } },
   'one, retained disk': { ...one, retained: ['a'], faults: { power: 1, delete: 1, create: 1, slow: 1, late: 1 } },
   'one, hard stop': { ...one, shutdownMode: 'Hard', faults: { power: 2, delete: 1, slow: 1, crash: 1, late: 1 } },

@@ -19,12 +19,14 @@ export const tryShortcut = (shortcut: WrongShortcut): Caught => {
 export function describeWorld({ vms, slots, controllers, workers, faults, ...others }: Configuration): string {
   const hosts = new Set(Object.values(slots)).size
   const many = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`
-  const { shutdownMode, retained, deaf, unknown, disksOn } = others
+  const { shutdownMode, powerStates, onGuestShutdown, retained, deaf, unknown, disksOn } = others
   return [
     `${many(vms.length, 'machine')}, ${many(Object.keys(slots).length, 'slot')}${hosts > 1 ? ` on ${hosts} hosts` : ''}`,
     ...(controllers === undefined ? [] : [many(controllers, 'controller')]),
     ...(workers === undefined ? [] : [many(workers, 'worker')]),
     ...(shutdownMode === undefined ? [] : [`shutdownMode ${shutdownMode}`]),
+    ...(powerStates === undefined ? [] : [`between ${powerStates.join(', ')}`]),
+    ...(onGuestShutdown === undefined ? [] : [`onGuestShutdown ${onGuestShutdown}`]),
     ...(retained ? ['disk retained'] : []),
     ...(deaf ? ['the guest does not hear the power button'] : []),
     ...(unknown ? [`an unknown machine runs under ${unknown}`] : []),
@@ -57,13 +59,13 @@ This page is made by \`npm run test:explore -- --record\`; a unit test compares 
 
 The planner and the placement of virtual machines ([the claim protocol](decisions/0005-claim-protocol.md)) are pure functions. Their own code, no copy of it, runs in a small world: objects with compare-and-swap, hosts, controllers with caches, and calls that arrive whenever they like, long after their sender gave up, crashed or was deposed. Every state that can be reached is looked at, ${total(figures)} in all. Three things are asked for, each on its own:
 
-- **safe**, in each state: one machine on a slot and no machine on two hosts; what runs or could be started has a claim there; nothing is undefined or deleted that lives or is retained; nothing is stopped on a stale read; nobody is overtaken in the queue;
+- **safe**, in each state: one machine on a slot and no machine on two hosts; what runs or could be started has a claim there; nothing is undefined or deleted that lives or is retained; no saved memory is thrown away under a claim that is held; nothing is stopped on a stale read; nobody is overtaken in the queue;
 - **arrived**, wherever nothing is left to be done: what was wished for is so, no slot is leaked, no disk lost, nothing left over on a host;
 - **quiet**: no cycle without further faults contains a call.
 
 Together: once faults stop, every fair run arrives, and falls silent. A configuration whose number of states falls below half of what is recorded here fails too: a guard that blocks everything is safe.
 
-Faults are budgets, and all orders of them are tried. *power*: a user toggles Running and Stopped; *delete*, *create*: under the same name; *guest* shuts itself down; *reboot* of a host; *restart* of its daemon, which forgets why machines are off; *down*: the host cannot be reached for a time, and connections break; *pause*, *save*, *undefine*, *remove*: by a person at the host; *slow*: an answer is lost, the call arrives within T; *late*: at any time; *lost*: never; *crash* of the controller; *depose*: the lease goes to the other; *lag*: the cache stops following one object.
+Faults are budgets, and all orders of them are tried. *power*: a user sets another powerState, between Running and Stopped where nothing else is said; *token*: asks for a restart, or takes that back; *delete*, *create*: under the same name; *guest* shuts itself down; *reboot* of a host; *restart* of its daemon, which forgets why machines are off; *down*: the host cannot be reached for a time, and connections break; *pause*, *save*, *undefine*, *remove*: by a person at the host; *slow*: an answer is lost, the call arrives within T; *late*: at any time; *lost*: never; *crash* of the controller; *depose*: the lease goes to the other; *lag*: the cache stops following one object.
 
 \`plan.fixpoint.test.ts\` enumerates pairs of desired and observed state beside that: each comes to rest within a bounded number of steps, does none twice, and ends with what was desired or with a wait for something that is there; where the host is as desired, the plan is empty.
 

@@ -37,20 +37,29 @@ function findUnreached({ desired, hosts }: Pair): string | undefined {
   const { claims, recordedSlot, hypervisor, runSeen } = desired
   const host = hosts[hypervisor ?? '']
   const machine = host?.machine
+  if (desired.restarting && wantsToRun(desired)) return 'a restart never ends'
+  if (desired.powerState === 'Suspended' && machine?.power === 'Suspended' && claims.length > 0)
+    return claims.length === 1 && claims[0]?.phase === 'Bound' && claims[0].slot === recordedSlot
+      ? undefined
+      : 'it is suspended without its recorded claim'
   if (wantsToRun(desired)) {
     const [claim, ...more] = claims
     if (more.length > 0 || claim?.phase !== 'Bound' || claim.slot !== recordedSlot)
       return 'not exactly the recorded claim'
     if (!host?.disk) return 'it runs without its disk'
-    if (machine?.power !== 'Running' || machine.parked || machine.transient || machine.slot !== claim.slot)
+    if (desired.restart && desired.powerState === 'Running') return 'a restart is never begun'
+    if (machine?.power !== desired.powerState || machine.parked || machine.transient || machine.slot !== claim.slot)
       return 'it does not run as it should'
     return runSeen ? undefined : 'the run is not marked'
   }
   if (claims.length > 0) return 'it is off and keeps a claim'
   if (recordedSlot !== undefined) return 'it is off and has a slot recorded'
   if (machine && !isDown(machine)) return 'it should be off'
-  return machine && !machine.parked ? 'it is off and could be started' : undefined
+  return machine && !machine.parked && !isStray(machine) ? 'it is off and could be started' : undefined
 }
+
+/** What somebody saved while no claim was held cannot be parked: the claim that it is started under is what it lacks. */
+const isStray = ({ power }: { readonly power: string }): boolean => power === 'Suspended'
 
 /** Who waits does so for what is there. */
 function findUnfoundedWait({ last, end }: Course): string | undefined {
@@ -65,10 +74,12 @@ function findUnfoundedWait({ last, end }: Course): string | undefined {
   const founded: Partial<Record<typeof code, boolean>> = {
     HypervisorUnreachable: Object.values(hosts).some(({ reachable }) => !reachable),
     ForeignObject: elsewhere || unclaimed || occupied || Object.values(hosts).some(({ foreign }) => foreign),
-    GuestRefusesShutdown: desired.shutdownMode === 'Soft' && facts.shutdown.timedOut,
-    Vanished: desired.runSeen && !host?.machine,
+    GuestRefusesShutdown:
+      desired.shutdownMode === 'Soft' && (facts.shutdown.timedOut || host?.machine?.power === 'Suspended'),
+    Vanished: (desired.runSeen || desired.seenThere) && !host?.machine,
     DiskMissing: desired.diskMade && !host?.disk,
-    Drifted: host?.machine?.power === 'Paused',
+    GuestCrashed: desired.halted === 'Crash',
+    NothingToSuspend: desired.powerState === 'Suspended' && host?.machine?.power !== 'Suspended',
     WaitingForImage: !facts.imagePlaced,
     WaitingForSlot: !hasRoom,
     StoragePoolNotFound: facts.rootPool === undefined,

@@ -61,6 +61,7 @@ function look(host: IdealHost | undefined): HostObservation {
             id: instanceID,
             hostName: 'a',
             power: machine.power,
+            pauseReason: 'Asked',
             stopReason: machine.reason,
             parked: machine.parked,
             transient: machine.transient,
@@ -81,7 +82,8 @@ export function after(step: Step, pair: Pair): Pair {
   const { desired, facts } = pair
   const wish = (changed: Partial<Desired>): Pair => ({ ...pair, desired: { ...desired, ...changed } })
   const fact = (changed: Partial<Pair['facts']>): Pair => ({ ...pair, facts: { ...facts, ...changed } })
-  const { recordedSlot: _, ...unrecorded } = desired
+  const { restart: _, restarting, ...unasked } = desired
+  const { recordedSlot: __, restarting: ___, ...withoutRecord } = desired
   switch (step.do) {
     case 'AddFinalizer':
       return wish({ finalizer: true })
@@ -92,19 +94,31 @@ export function after(step: Step, pair: Pair): Pair {
       return wish({ claims: [...desired.claims, claim] })
     }
     case 'Record':
-      return wish({ recordedSlot: step.slot, hypervisor: step.hypervisor, runSeen: false })
+      return {
+        ...pair,
+        desired: { ...unasked, recordedSlot: step.slot, hypervisor: step.hypervisor, runSeen: false, seenThere: false },
+      }
     case 'MarkRunning':
       return wish({ runSeen: true })
-    case 'MarkHalted':
-      return wish({ runSeen: false, halted: true })
+    case 'MarkStopped': {
+      const halted = step.stays && (step.by === 'Guest' || step.by === 'Crash') ? { halted: step.by } : {}
+      return { ...pair, desired: { ...unasked, runSeen: false, ...halted } }
+    }
+    case 'ServeRestart':
+      return { ...pair, desired: unasked }
+    case 'BeginSuspend':
+      return wish({ saving: true })
+    case 'BeginRestart':
+      return wish({ ...unasked, restarting: step.restart })
     case 'ClearRecord':
-      return { ...pair, desired: { ...unrecorded, runSeen: false } }
+      return { ...pair, desired: { ...withoutRecord, runSeen: false, ...(restarting ? { restart: restarting } : {}) } }
     case 'Drain':
       return wish({
         claims: desired.claims.map((claim) => (claim.slot === step.slot ? { ...claim, phase: 'Releasing' } : claim)),
       })
     case 'Release':
       return wish({ claims: desired.claims.filter(({ slot }) => slot !== step.slot) })
+    case 'AwaitHost':
     case 'AwaitSettled':
       return fact({ settled: true })
     case 'AwaitShutdown':
@@ -140,6 +154,7 @@ function onHost(step: Step, name: string, hosts: Pair['hosts']): Pair['hosts'] {
         machine: {
           power: 'Stopped',
           reason: 'Unknown',
+          saving: false,
           ...machine,
           parked: false,
           transient: false,
@@ -148,7 +163,16 @@ function onHost(step: Step, name: string, hosts: Pair['hosts']): Pair['hosts'] {
       })
     case 'Start':
       if (mustBeThere().parked) throw new Error('the host refuses to start what is parked')
-      return put({ machine: { ...mustBeThere(), power: 'Running', reason: 'Unknown' } })
+      return put({ machine: { ...mustBeThere(), power: step.paused ? 'Paused' : 'Running', reason: 'Unknown' } })
+    case 'Pause':
+      return put({ machine: { ...mustBeThere(), power: 'Paused' } })
+    case 'Unpause':
+      return put({ machine: { ...mustBeThere(), power: 'Running' } })
+    case 'Suspend':
+      if (mustBeThere().transient) throw new Error('what is not defined cannot be saved')
+      return put({ machine: { ...mustBeThere(), power: 'Suspended' } })
+    case 'DiscardMemory':
+      return put({ machine: { ...mustBeThere(), power: 'Stopped', reason: 'Unknown' } })
     case 'Park':
       return put({ machine: { ...mustBeThere(), parked: true } })
     case 'ShutDown':
@@ -173,6 +197,13 @@ export interface Course {
   readonly steps: readonly Step[]
 }
 
+/** What may be done once: before a restart and after it; and to go on from memory is another thing than to boot. */
+function nameOf(step: Step, { desired, hosts }: Pair): string {
+  const isResume = step.do === 'Start' && hosts[desired.hypervisor ?? '']?.machine?.power === 'Suspended'
+  const before = desired.restart || desired.restarting ? ' before the restart' : ''
+  return `${isResume ? 'Resume' : step.do}${'slot' in step ? ` ${step.slot}` : ''}${before}`
+}
+
 /** Follows the planner to its fixpoint. Throws where a step is done twice: it would go on for ever. */
 export function follow(start: Pair, next = plan): Course {
   let pair = start
@@ -181,7 +212,7 @@ export function follow(start: Pair, next = plan): Course {
   for (;;) {
     const step = next(pair.desired, observedIn(pair))
     if (step.do === 'Nothing' || step.do === 'Wait') return { end: pair, last: step, steps }
-    const text = 'slot' in step ? `${step.do} ${step.slot}` : step.do
+    const text = nameOf(step, pair)
     if (done.has(text)) throw new Error(`${text} twice`)
     done.add(text)
     steps.push(step)

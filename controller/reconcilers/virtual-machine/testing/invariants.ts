@@ -104,6 +104,12 @@ function findMissed(vm: VM, judged: Judged, excused: boolean): string | undefine
   const desired = passes.desiredOf(objects, vm)
   const [claim, ...more] = desired.claims
   if (vm.diskMade && !host?.volumes.includes(uid)) return `the disk of ${uid} is lost`
+  const [suspends, pauses] = [vm.powerState === 'Suspended', vm.powerState === 'Paused']
+  if (vm.restart === 'Begun' && wantsToRun(desired)) return `the restart of ${uid} never ends`
+  if (suspends && machine?.power === 'Suspended')
+    return claim?.phase === 'Bound' && claim.slot === vm.slot && claim.slot === machine.slot
+      ? undefined
+      : `${uid} is suspended, but claim, record and host disagree`
   if (!wantsToRun(desired)) {
     if (runs) return refuses ? undefined : `${uid} should be off`
     if (claim) return `${uid} is off and keeps ${claim.slot}`
@@ -116,6 +122,8 @@ function findMissed(vm: VM, judged: Judged, excused: boolean): string | undefine
     if (refuses && claim?.phase === 'Releasing') return undefined
     const agree = claim?.slot === vm.slot && claim.slot === machine.slot && claim.phase === 'Bound'
     if (!agree || more.length > 0) return `${uid} runs, but claim, record and host disagree`
+    if ((machine.power === 'Paused') !== pauses) return `${uid} is ${machine.power}, not ${vm.powerState}`
+    if (vm.restart === 'Asked' && !pauses) return `the restart of ${uid} is never begun`
     return machine.transient ? `${uid} runs undefined` : undefined
   }
   // What vanished from its host is reported, never made anew.

@@ -17,6 +17,8 @@ export const newVM = (uid: string, since: number, hypervisor = ''): VM => ({
   hypervisor,
   runSeen: false,
   halted: false,
+  restart: 'None',
+  saving: false,
   diskMade: false,
 })
 
@@ -24,7 +26,12 @@ export const newVM = (uid: string, since: number, hypervisor = ''): VM => ({
 export const abandon = (calls: readonly Call[], isMeant: (call: Call) => boolean): Call[] =>
   calls.map((call) => (isMeant(call) ? { ...call, controller: -1, worker: -1 } : call))
 
-export function tellUsers(view: View, { vms, faults }: Configuration, layout: Layout, tell: Tell): void {
+export function tellUsers(
+  view: View,
+  { vms, faults, powerStates = ['Running', 'Stopped'] }: Configuration,
+  layout: Layout,
+  tell: Tell,
+): void {
   const left = view.faults
   for (const [index, name] of vms.entries()) {
     const vm = view.object(index) as VM | null
@@ -38,12 +45,29 @@ export function tellUsers(view: View, { vms, faults }: Configuration, layout: La
       continue
     }
     if (vm.deleting) continue
-    const powerState = vm.powerState === 'Running' ? 'Stopped' : 'Running'
-    tell(
-      'power',
-      () => `user sets ${vm.uid} ${powerState}`,
-      (draft) => draft.setWritten(index, { ...vm, powerState }),
-    )
+    for (const powerState of powerStates) {
+      if (powerState === vm.powerState) continue
+      tell(
+        'power',
+        () => `user sets ${vm.uid} ${powerState}`,
+        (draft) => draft.setWritten(index, { ...vm, powerState }),
+      )
+    }
+    // One that is begun is finished first; the API refuses it beside Suspended and Paused.
+    if (vm.restart === 'None' && (vm.powerState === 'Running' || vm.powerState === 'Stopped')) {
+      tell(
+        'token',
+        () => `user asks for a restart of ${vm.uid}`,
+        (draft) => draft.setWritten(index, { ...vm, restart: 'Asked' }),
+      )
+    }
+    if (vm.restart === 'Asked') {
+      tell(
+        'token',
+        () => `user takes the restart of ${vm.uid} back`,
+        (draft) => draft.setWritten(index, { ...vm, restart: 'None' }),
+      )
+    }
     tell(
       'delete',
       () => `user deletes ${vm.uid}`,
@@ -96,9 +120,9 @@ function tellMachine(
   set: (changed: Machine | undefined) => (draft: Draft) => void,
   tell: Tell,
 ): void {
-  if (machine.power === 'Suspended') {
-    const discarded = { ...machine, power: 'Stopped', reason: 'Unknown' } as const
-    tell(undefined, () => `a person discards the saved state of ${uid}`, set(discarded))
+  if (machine.saving) {
+    const saved = { ...machine, power: 'Suspended', reason: 'Unknown', saving: false } as const
+    tell(undefined, () => `the memory of ${uid} is saved`, set(saved))
   }
   if (machine.power === 'Running') {
     tell('guest', () => `guest ${uid} shuts itself down`, set(switchedOff(machine, 'Guest')))

@@ -41,7 +41,9 @@ export const machines: readonly (Machine | undefined)[] = [
     flags.flatMap((parked) =>
       flags.flatMap((transient) =>
         ['s1', 's2'].flatMap((slot) =>
-          (['Guest', 'Unknown'] as const).map((reason): Machine => ({ power, parked, transient, slot, reason })),
+          (['Guest', 'Unknown'] as const).map(
+            (reason): Machine => ({ power, parked, transient, slot, reason, saving: false }),
+          ),
         ),
       ),
     ),
@@ -58,7 +60,17 @@ export const calm: Pair['facts'] = {
   shutdown: { askedLately: false, timedOut: false },
 }
 
+export type Wish = Pick<Desired, 'powerState' | 'restart' | 'restarting'>
+const restart = { token: 'token', mode: 'Warm' } as const
+const states: readonly Wish[] = [
+  { powerState: 'Running' },
+  { powerState: 'Stopped' },
+  { powerState: 'Suspended' },
+  { powerState: 'Paused' },
+]
+
 export interface Domain {
+  readonly wishes: readonly Wish[]
   readonly shutdownModes: readonly Desired['shutdownMode'][]
   readonly retained: readonly boolean[]
   /** Hosts that can be reached. */
@@ -66,36 +78,53 @@ export interface Domain {
 }
 /** What a run of the unit tests enumerates. */
 export const smallDomain: Domain = {
+  wishes: [...states, { powerState: 'Running', restarting: restart }],
   shutdownModes: ['TrySoft'],
   retained: [false],
   reachable: [['h1', 'h2']],
 }
 export const largeDomain: Domain = {
+  wishes: [
+    ...states,
+    ...states.flatMap((state) => [
+      { ...state, restart },
+      { ...state, restarting: restart },
+    ]),
+  ],
   shutdownModes: ['TrySoft', 'Soft', 'Hard'],
   retained: flags.slice(),
   reachable: [['h1', 'h2'], ['h1'], ['h2']],
 }
 
 /** Every desired state of the domain, whether it could come to be or not. */
-export function* desireds({ shutdownModes, retained }: Pick<Domain, 'shutdownModes' | 'retained'>): Generator<Desired> {
+export function* desireds({
+  wishes,
+  shutdownModes,
+  retained,
+}: Pick<Domain, 'wishes' | 'shutdownModes' | 'retained'>): Generator<Desired> {
   for (const place of places)
-    for (const shutdownMode of shutdownModes)
-      for (const retains of retained)
-        for (let bits = 0; bits < 64; bits++) {
-          const bit = (index: number) => (bits & (1 << index)) !== 0
-          yield {
-            instanceID: 'a1',
-            finalizer: bit(0),
-            deleting: bit(1),
-            powerState: bit(2) ? 'Running' : 'Stopped',
-            shutdownMode,
-            ...place,
-            runSeen: bit(3),
-            halted: bit(4) && bit(2),
-            diskMade: bit(5),
-            retainedDisks: retains ? ['root'] : [],
+    for (const wish of wishes)
+      for (const shutdownMode of shutdownModes)
+        for (const retains of retained)
+          for (let bits = 0; bits < 32; bits++) {
+            const bit = (index: number) => (bits & (1 << index)) !== 0
+            yield {
+              instanceID: 'a1',
+              finalizer: bit(0),
+              deleting: bit(1),
+              ...wish,
+              onGuestShutdown: 'Stop',
+              onCrash: 'Restart',
+              shutdownMode,
+              ...place,
+              runSeen: bit(2),
+              ...(bit(3) && wish.powerState === 'Running' && !wish.restart ? { halted: 'Guest' as const } : {}),
+              diskMade: bit(4),
+              saving: false,
+              seenThere: false,
+              retainedDisks: retains ? ['root'] : [],
+            }
           }
-        }
 }
 
 /**

@@ -32,6 +32,9 @@ export interface Pass {
   readonly step?: Step
 }
 
+/** Tokens are alike: what counts is whether one is served. */
+const theRestart = { token: 'token', mode: 'Warm' } as const
+
 export class Passes {
   readonly slotNames: readonly string[]
   readonly hostNames: readonly string[]
@@ -70,7 +73,7 @@ export class Passes {
   }
 
   desiredOf(objects: readonly ApiObject[], vm: VM): Desired {
-    const { uid, finalizer, deleting, powerState, runSeen, halted, diskMade } = vm
+    const { uid, finalizer, deleting, powerState, runSeen, halted, restart, saving, diskMade } = vm
     const claims = this.claimsOf(objects, uid, vm)
     const [claim] = this.#protocol.shortcut === 'NoRecord' ? claims : []
     const { slot, hypervisor } = claim ?? vm
@@ -84,7 +87,13 @@ export class Passes {
       ...(slot === '' ? {} : { recordedSlot: slot }),
       ...(hypervisor === '' ? {} : { hypervisor }),
       runSeen,
-      halted: halted && powerState === 'Running',
+      ...(halted && powerState === 'Running' && restart !== 'Asked' ? { halted: 'Guest' as const } : {}),
+      onGuestShutdown: this.#configuration.onGuestShutdown ?? 'Stop',
+      onCrash: 'Restart',
+      saving,
+      seenThere: runSeen,
+      ...(restart === 'Asked' ? { restart: theRestart } : {}),
+      ...(restart === 'Begun' ? { restarting: theRestart } : {}),
       diskMade,
       retainedDisks: this.#configuration.retained?.includes(nameOf(uid)) ? ['root'] : [],
     }
@@ -172,21 +181,39 @@ export class Passes {
           ? undefined
           : onSlot(step.slot, { consumer: uid, phase: 'Bound' })
       case 'Record':
-        return onVM({ slot: step.slot, hypervisor: step.hypervisor, runSeen: false })
+        return onVM({
+          slot: step.slot,
+          hypervisor: step.hypervisor,
+          runSeen: false,
+          halted: false,
+          ...(desired.restart ? { restart: 'None' } : {}),
+        })
       case 'MarkRunning':
         return onVM({ runSeen: true })
-      case 'MarkHalted':
-        return onVM({ runSeen: false, halted: true })
+      case 'MarkStopped':
+        return onVM({ runSeen: false, halted: step.stays, restart: 'None' })
+      case 'ServeRestart':
+        return onVM({ restart: 'None' })
+      case 'BeginSuspend':
+        return onVM({ saving: true })
+      case 'BeginRestart':
+        return onVM({ restart: 'Begun' })
       case 'ClearRecord':
-        return onVM({ runSeen: false, slot: '' })
+        // What was begun is served by the next start.
+        return onVM({ runSeen: false, slot: '', ...(desired.restarting ? { restart: 'Asked' } : {}) })
       case 'Drain':
         return onSlot(step.slot, { phase: 'Releasing' })
       case 'Release':
         return onSlot(step.slot, { consumer: '', phase: 'Free' })
       case 'Define':
         return onHost(this.#protocol.shortcut === 'DefineAndStart' ? 'DefineAndStart' : 'Define', step.slot)
-      case 'CreateDisk':
       case 'Start':
+        return onHost(step.paused ? 'StartPaused' : 'Start')
+      case 'CreateDisk':
+      case 'Pause':
+      case 'Unpause':
+      case 'Suspend':
+      case 'DiscardMemory':
       case 'Park':
       case 'ShutDown':
       case 'PowerOff':
@@ -194,6 +221,7 @@ export class Passes {
       case 'DeleteVolume':
         return onHost(step.do)
       case 'Wait':
+      case 'AwaitHost':
       case 'AwaitShutdown':
       case 'AwaitRestart':
       case 'AwaitSettled':
@@ -252,12 +280,22 @@ export class Passes {
   }
 }
 
-/** What any write of the status says besides its step: the disk was seen; the user has spoken since the guest's wish. */
-function statusFacts({ hypervisor }: Desired, { hosts }: Observed, vm: VM): Pick<VM, 'diskMade' | 'halted'> {
+/**
+ * What any write of the status says besides its step: the disk was seen; the user has spoken since the guest's wish; its
+ * memory is not being saved any more.
+ */
+function statusFacts(
+  { hypervisor, instanceID, powerState }: Desired,
+  { hosts, settled }: Observed,
+  vm: VM,
+): Pick<VM, 'diskMade' | 'halted' | 'saving'> {
   const seen = hosts.get(hypervisor ?? '')
+  const machine = seen?.reachable && instanceID === vm.uid ? seen.observation.machine : undefined
+  const runs = machine?.power === 'Running' || machine?.power === 'Paused'
   return {
     diskMade: vm.diskMade || (seen?.reachable === true && seen.observation.volumes.length > 0),
     halted: vm.halted && vm.powerState === 'Running',
+    saving: vm.saving && runs && (powerState === 'Suspended' || !settled),
   }
 }
 
@@ -272,6 +310,7 @@ function observationOf({ machines, volumes }: Host, uid: string): MachineObserva
             id: uid,
             hostName: uid,
             power: machine.power,
+            pauseReason: machine.saving ? 'Job' : 'Asked',
             stopReason: machine.reason,
             parked: machine.parked,
             transient: machine.transient,

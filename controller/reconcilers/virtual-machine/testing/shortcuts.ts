@@ -47,6 +47,8 @@ const isOff = ({ hosts }: Observed): boolean =>
   )
 const isThere = ({ hosts }: Observed): boolean =>
   [...hosts.values()].some((host) => host.reachable && host.observation.machine !== undefined)
+const isOffByGuest = ({ hosts }: Observed): boolean =>
+  [...hosts.values()].some((host) => host.reachable && host.observation.machine?.stopReason === 'Guest')
 const settled: Plan = (desired, observed) => plan(desired, { ...observed, settled: true })
 const heldSlot = ({ claims }: Desired): string | undefined => claims[0]?.slot
 const releasing = ({ claims }: Desired): string | undefined => claims.find(({ phase }) => phase === 'Releasing')?.slot
@@ -214,8 +216,25 @@ const marks: WrongShortcut[] = [
     name: '“off, shut down by the guest” is always the guest’s wish',
     configuration: { ...one, faults: { power: 2 } },
     protocol: withPlan((desired, observed) =>
-      plan({ ...desired, runSeen: desired.runSeen || isThere(observed) }, observed),
+      plan({ ...desired, runSeen: desired.runSeen || isOffByGuest(observed) }, observed),
     ),
+    finds: /taken for its guest/,
+  },
+  {
+    name: 'a restart starts the machine while its stop may still arrive',
+    configuration: { ...one, faults: { token: 1, slow: 1 } },
+    protocol: withPlan((desired, observed) =>
+      plan(desired, desired.restarting ? { ...observed, settled: true } : observed),
+    ),
+    finds: /taken for its guest/,
+  },
+  {
+    name: 'that a machine is stopped for a restart is remembered by nobody',
+    configuration: { ...one, faults: { token: 2 } },
+    protocol: withPlan((desired, observed) => {
+      const step = plan(desired, observed)
+      return step.do === 'BeginRestart' ? { do: 'ShutDown' } : step
+    }),
     finds: /taken for its guest/,
   },
   {
@@ -228,8 +247,9 @@ const marks: WrongShortcut[] = [
     name: 'the guest’s own wish is not kept',
     configuration: { ...one, faults: { guest: 1 } },
     protocol: withPlan((desired, observed) => {
-      const step = plan({ ...desired, halted: false }, observed)
-      return step.do === 'MarkHalted' ? { do: 'Nothing' } : step
+      const { halted: _, ...unheard } = desired
+      const step = plan(unheard, observed)
+      return step.do === 'MarkStopped' && step.stays ? { do: 'Nothing' } : step
     }),
     finds: /never starts/,
   },
@@ -251,7 +271,7 @@ const reading: WrongShortcut[] = [
   {
     name: 'that a guest shut itself down is decided on the cache',
     configuration: { ...one, faults: { power: 2, lag: 1, slow: 1 } },
-    protocol: onCache('MarkHalted'),
+    protocol: onCache('MarkStopped'),
     finds: /taken for its guest/,
   },
   {

@@ -12,11 +12,15 @@ export interface VM {
   readonly since: string
   readonly finalizer: boolean
   readonly deleting: boolean
-  readonly powerState: 'Running' | 'Stopped'
+  readonly powerState: Desired['powerState']
   readonly slot: string
   readonly hypervisor: string
   readonly runSeen: boolean
   readonly halted: boolean
+  /** A restart: none that is not served; asked for; begun. */
+  readonly restart: 'None' | 'Asked' | 'Begun'
+  /** Its memory was begun to be saved. */
+  readonly saving: boolean
   readonly diskMade: boolean
 }
 
@@ -37,6 +41,8 @@ export interface Machine {
   /** Its tag. */
   readonly slot: string
   readonly reason: StopReason
+  /** The host is writing its memory, and holds it meanwhile. */
+  readonly saving: boolean
 }
 
 export interface Host {
@@ -51,6 +57,11 @@ export type Verb =
   | 'CreateDisk'
   | 'Define'
   | 'Start'
+  | 'StartPaused'
+  | 'Pause'
+  | 'Unpause'
+  | 'Suspend'
+  | 'DiscardMemory'
   | 'Park'
   | 'ShutDown'
   | 'PowerOff'
@@ -112,8 +123,9 @@ export interface Controller {
 
 /** How often each fault may still happen. */
 export interface Faults {
-  /** A user toggles Running and Stopped, deletes, creates anew under the same name. */
+  /** A user sets another powerState, asks for a restart, deletes, creates anew under the same name. */
   readonly power?: number
+  readonly token?: number
   readonly delete?: number
   readonly create?: number
   /** A guest shuts itself down. */
@@ -144,6 +156,10 @@ export interface Configuration {
   /** Host of each slot. */
   readonly slots: Readonly<Record<string, string>>
   readonly faults: Faults
+  /** What users set. Absent: Running and Stopped. */
+  readonly powerStates?: readonly Desired['powerState'][]
+  /** What becomes of a guest that shuts itself down. Absent: Stop. */
+  readonly onGuestShutdown?: Desired['onGuestShutdown']
   readonly controllers?: number
   readonly workers?: number
   readonly shutdownMode?: Desired['shutdownMode']

@@ -63,7 +63,7 @@ export class World {
   initial(): State {
     const { vms, disksOn, unknown, workers = 1, faults } = this.configuration
     const slot: Slot = { consumer: '', phase: 'Free', occupied: false }
-    const running = { power: 'Running', parked: false, transient: false, reason: 'Unknown' } as const
+    const running = { power: 'Running', parked: false, transient: false, reason: 'Unknown', saving: false } as const
     const hostWith = (name: string): Host => ({
       up: true,
       machines:
@@ -266,7 +266,7 @@ export class World {
     }
     const order = this.#overtakes(pass.action, read)
     change(
-      this.#isExcused(view, controller, pass.action) ? 'Other' : 'Send',
+      this.#isExcused(controller) ? 'Other' : 'Send',
       () => `the hosts are observed, ${this.#show(pass.action)} is sent`,
       (draft) => {
         this.#send(draft, index, number, object, pass.action, written)
@@ -306,7 +306,7 @@ export class World {
     if (!pass?.step || this.#protocol.needsLiveRead(pass.step)) return
     const { step, action } = pass
     change(
-      this.#isExcused(view, controller, action) ? 'Other' : 'Send',
+      this.#isExcused(controller) ? 'Other' : 'Send',
       () => `on the cache ${this.#show(action)} is sent`,
       (draft) => {
         this.#send(draft, index, idle, object, action, written)
@@ -386,10 +386,9 @@ export class World {
   /** For other guests it makes no difference how often they are asked. */
   #isDeaf = (uid: string): boolean => this.configuration.deaf?.includes(nameOf(uid)) ?? false
 
-  /** What may go on for ever without being a fault of the protocol: a cache that never catches up, a person who never comes. */
-  #isExcused(view: View, { stale }: Controller, action: Action): boolean {
-    if (Object.values(stale).some(({ fresh }) => !fresh)) return true
-    return action.kind === 'Host' && view.host(action.host).machines[action.uid]?.power === 'Suspended'
+  /** What may go on for ever without being a fault of the protocol: a cache that never catches up. */
+  #isExcused({ stale }: Controller): boolean {
+    return Object.values(stale).some(({ fresh }) => !fresh)
   }
 
   #overtakes(action: Action, read: readonly number[]): string | undefined {
@@ -420,8 +419,7 @@ export class World {
       if (Object.values(stale).some(({ fresh }) => !fresh)) return false
       if (Object.values(asked).includes('Asked')) return false
     }
-    if (view.hosts.some(({ machines }) => Object.values(machines).some(({ power }) => power === 'Suspended')))
-      return false
+    if (view.hosts.some(({ machines }) => Object.values(machines).some(({ saving }) => saving))) return false
     const read = [...state.slice(0, this.layout.objects)]
     const hosts = this.#hostParts(state)
     return read.every((_, object) => !leader || !this.#pass(object, read, hosts, view, leader))
