@@ -29,6 +29,7 @@ export type {
   NetworkInterface,
   ObservedDisk,
   ObservedInterface,
+  PendingChange,
   Placement,
   Progress,
   Queue,

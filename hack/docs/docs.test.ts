@@ -102,6 +102,11 @@ test('docs/events-and-history.md has the action and reason of each step that lea
   } as unknown as View
   const saved = { reachable: true, observation: { machine: { power: 'Suspended' } } }
   const suspended = { ...view, observed: { hosts: new Map([['kvm1', saved]]) } } as unknown as View
+  const resized = {
+    ...view,
+    observed: { hosts: new Map(), outdated: true },
+    size: { cpus: 1, memory: 1 },
+  } as unknown as View
   const named = { slot: 's', hypervisor: 'kvm1', pool: 'p', volume: 'v' }
   // A record, so that a step that is new must be considered here.
   const steps: Record<Exclude<Step['do'], 'Wait'>, Step> = {
@@ -141,6 +146,7 @@ test('docs/events-and-history.md has the action and reason of each step that lea
   const events = [
     ...[...Object.values(steps), ...stops].map((step) => eventOfStep(step, view)),
     eventOfStep(steps.Start, suspended),
+    eventOfStep(steps.Define, resized),
   ]
   const made = events.flatMap((event) => (event ? [`\`${event.action}\` \`${event.reason}\``] : []))
   const section = read('docs/events-and-history.md').split('## About a VirtualMachine')[1]?.split('\n## ')[0] ?? ''

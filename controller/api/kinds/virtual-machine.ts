@@ -324,6 +324,20 @@ const progress = object(
   'Long work under way.',
 )
 
+const pendingChange = object(
+  {
+    field: text('Field of the spec.', { min: 1, max: 253 }),
+    from: text('As the machine is.', { max: 253 }),
+    to: text('As it is declared.', { max: 253 }),
+    effect: choice(
+      ['NextStart', 'NextPlacement'],
+      'NextStart: when Berth starts the machine next, after a stop or a restart. NextPlacement: when it is placed next, after it was stopped.',
+    ),
+    message: optional(text('For people.', { max: 1024 })),
+  },
+  'A difference between spec and machine.',
+)
+
 const lastStop = object(
   {
     by: choice(
@@ -378,6 +392,9 @@ const status = object(
     primaryAddress: optional(text('The address to reach it by.', { max: 45 })),
     networkInterfaces: optional(mapList(['name'], observedInterface, 'Interfaces as they are.', { max: 32 })),
     disks: optional(mapList(['name'], observedDisk, 'Disks as they are.', { max: 64 })),
+    pendingChanges: optional(
+      mapList(['field'], pendingChange, 'Differences between spec and machine that are not applied yet.', { max: 64 }),
+    ),
     slotRejections: optional(
       mapList(
         ['reason'],
@@ -402,6 +419,7 @@ const status = object(
       'PowerStateSynced',
       'GuestAgentConnected',
       'HypervisorReachable',
+      'RestartRequired',
       'Drifted',
       'DeletionBlocked',
     ]),
@@ -417,9 +435,6 @@ const fixed = (field: string, expression: string, message?: string) =>
     message ?? `${field} cannot be changed in this version once the machine is made: delete it and make a new one`,
     `.spec.${field}`,
   )
-
-const sameResources =
-  'has(self.spec.resources) == has(oldSelf.spec.resources) && (!has(self.spec.resources) || (self.spec.resources.cpus == oldSelf.spec.resources.cpus && quantity(self.spec.resources.memory).compareTo(quantity(oldSelf.spec.resources.memory)) == 0))'
 
 export const virtualMachineKind = defineKind({
   kind: 'VirtualMachine',
@@ -438,8 +453,6 @@ export const virtualMachineKind = defineKind({
       'a restart needs powerState Running (or Stopped, where the next start serves it)',
       '.spec.restart.token',
     ),
-    fixed('size', unchanged('spec.size')),
-    fixed('resources', sameResources),
     fixed(
       'image',
       'self.spec.image == oldSelf.spec.image',
@@ -485,6 +498,7 @@ export type ResolvedImage = Read<typeof resolvedImage>
 export type ObservedDisk = Read<typeof observedDisk>
 export type ObservedInterface = Read<typeof observedInterface>
 export type SlotRejection = Read<typeof slotRejection>
+export type PendingChange = Read<typeof pendingChange>
 export type Queue = Read<typeof queue>
 export type Progress = Read<typeof progress>
 export type LastStop = Read<typeof lastStop>

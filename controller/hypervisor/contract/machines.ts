@@ -62,6 +62,10 @@ export function describeMachines(bench: Bench): void {
           expect(await bench.machine(id)).toMatchObject({ tag, power: 'Running', transient: false })
           await bench.session.powerOff(id)
           expect((await bench.machine(id)).tag).toEqual(tag)
+          // Off, it also gets the CPUs and the memory that it is defined with.
+          const size = { cpus: spec.cpus + 1, memory: spec.memory + 16 * MiB }
+          await bench.session.define({ ...spec, ...size, tag })
+          expect(await bench.machine(id)).toMatchObject({ power: 'Stopped', ...size })
         })
       },
     )

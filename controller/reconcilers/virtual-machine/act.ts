@@ -49,6 +49,7 @@ export async function act(
     case 'CreateDisk':
       return onHost((session) => createDisk(session, view, dependencies, signal))
     case 'Define':
+      if (view.size) memory.definitions.defined(instanceID, view.size)
       return onHost((session) => define(session, step.slot, view, dependencies, signal))
     case 'Start':
       return start(step.paused)
@@ -179,15 +180,20 @@ async function define(
 ): Promise<void> {
   const hypervisor = view.desired.hypervisor ?? ''
   const accelerator = caches.hypervisors.get(hypervisor)?.spec.libvirt?.domainType
-  const machine = machineSpec(view.vm, view.resolved, {
-    cluster,
-    hypervisor,
-    slot,
-    pool: hostPoolOf(view, caches.storagePools),
-    userData: view.userData,
-    networks: caches.networks,
-    ...(accelerator === undefined ? {} : { accelerator }),
-  })
+  const size = view.size ? { value: view.size } : view.resolved.size
+  const machine = machineSpec(
+    view.vm,
+    { ...view.resolved, size },
+    {
+      cluster,
+      hypervisor,
+      slot,
+      pool: hostPoolOf(view, caches.storagePools),
+      userData: view.userData,
+      networks: caches.networks,
+      ...(accelerator === undefined ? {} : { accelerator }),
+    },
+  )
   await session.define(machine, { signal })
 }
 

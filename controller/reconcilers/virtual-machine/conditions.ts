@@ -3,10 +3,11 @@ import type { ErrorCode } from '../../errors/index.ts'
 import { volumeNames } from '../../hypervisor/port.ts'
 import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
+import { pendingChanges } from './changes.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
 import { asDeclared, powerStateSynced } from './power-condition.ts'
-import { machineOf, recordedHost, type View } from './view.ts'
+import { isRunning, machineOf, recordedHost, type View } from './view.ts'
 
 /** Which condition a problem shows in; what is not listed concerns the power state. */
 const shownIn: Partial<Record<ErrorCode, string>> = {
@@ -42,6 +43,7 @@ export function conditionsOf(view: View, step: Step, problem: Problem | undefine
   add(powerStateSynced(view, step))
   add(agentConnected(view))
   add(reachable(view))
+  add(restartRequired(view))
   if (problem) {
     const type = shownIn[problem.code] ?? 'PowerStateSynced'
     add(
@@ -133,6 +135,13 @@ const agentConnected = (view: View): ConditionFact | undefined =>
   view.interfaces.some(({ addresses }) => addresses.some(({ source }) => source === 'Agent'))
     ? isTrue('GuestAgentConnected', 'Connected', 'the guest agent answers')
     : undefined
+
+function restartRequired(view: View): ConditionFact | undefined {
+  const changes = isRunning(view) ? pendingChanges(view) : []
+  if (changes.length === 0) return undefined
+  const list = changes.map(({ field, from, to }) => `${field}: ${from} → ${to}`).join('; ')
+  return isTrue('RestartRequired', 'ChangesPending', `not applied yet: ${list}`)
+}
 
 function reachable(view: View): ConditionFact | undefined {
   const host = recordedHost(view)

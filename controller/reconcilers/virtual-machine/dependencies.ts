@@ -96,9 +96,30 @@ export class StartAttempts {
   }
 }
 
+/**
+ * With what size machines were defined last, by instance id. A host that makes something else of it is not told again
+ * and again.
+ */
+export class Definitions {
+  readonly #sizes = new Map<string, string>()
+
+  defined(instanceID: string, { cpus, memory }: { readonly cpus: number; readonly memory: number }): void {
+    this.#sizes.set(instanceID, `${cpus} ${memory}`)
+  }
+
+  isDefined(instanceID: string, { cpus, memory }: { readonly cpus: number; readonly memory: number }): boolean {
+    return this.#sizes.get(instanceID) === `${cpus} ${memory}`
+  }
+
+  forget(instanceID: string): void {
+    this.#sizes.delete(instanceID)
+  }
+}
+
 /** What a reconciler remembers of machines between passes; all of it may be lost without harm. */
 export interface Memory {
   readonly shutdowns: Stops
   readonly starts: StartAttempts
+  readonly definitions: Definitions
   readonly claims: ClaimsUnderWay
 }

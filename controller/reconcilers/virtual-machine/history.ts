@@ -4,6 +4,7 @@ import { errorTable } from '../../errors/index.ts'
 import type { EventRecord, ObjectReference, ReadObject } from '../../kube/port.ts'
 import { referenceTo } from '../shared/references.ts'
 import type { Problem, Step } from './model.ts'
+import { describeSize } from './size.ts'
 import { machineOf, type View } from './view.ts'
 
 type Line = Pick<EventRecord, 'action' | 'reason' | 'note'> &
@@ -29,6 +30,13 @@ function lineOf(step: Step, view: View): Line | undefined {
         note: `root disk made from ${'value' in resolved.image ? `${resolved.image.value.kind} ${resolved.image.value.name}` : 'the image'}`,
       }
     case 'Define':
+      if (view.observed.outdated && view.size)
+        return {
+          action: 'Resize',
+          reason: 'Resized',
+          note: `defined anew with ${describeSize(view.size)}`,
+          slot: step.slot,
+        }
       return { action: 'Create', reason: 'Created', note: `defined on hypervisor ${host}`, slot: step.slot }
     case 'Start':
       return machineOf(view)?.power === 'Suspended'

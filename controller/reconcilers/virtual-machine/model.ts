@@ -90,6 +90,8 @@ export interface Observed {
   readonly imagePlaced: boolean
   /** The recorded pool of the root disk cannot be looked into: nothing is concluded from a disk that is not seen. */
   readonly poolProblem?: Problem
+  /** It is off, and defined with another size than the one in force. */
+  readonly outdated?: boolean
   /** No call for this machine can still be on its way (the T rule). */
   readonly settled: boolean
   /** It was started again and again: it goes off too soon after each start. */

@@ -12,6 +12,7 @@ import { poolOffers } from './offers.ts'
 import { placementOf } from './placement.ts'
 import { wantsToRun } from './plan.ts'
 import { resolve, rootDisk } from './resolve.ts'
+import { hasSize, type ResolvedSize, sizeInForce } from './size.ts'
 import type { View } from './view.ts'
 
 /** A guest that is still booting does not hear the power button: it is asked again after so long. */
@@ -62,6 +63,8 @@ export async function observe(
   const startsIn = memory.starts.waitFor(desired.instanceID, dependencies.clock.monotonic())
   const placement = placementOf(vm, desired, resolved, problem, dependencies, memory)
   const placing = placementState(vm, dependencies)
+  const slot = claimed.find(({ metadata }) => metadata.name === desired.recordedSlot)
+  const size = sizeInForce(vm, resolved.size, slot)
   const observed: Observed = {
     hosts: observations,
     ...(problem === undefined ? {} : { problem }),
@@ -69,6 +72,7 @@ export async function observe(
     ...(rootPool === undefined ? {} : { rootPool }),
     ...poolProblem(vm, observations, dependencies),
     imagePlaced: placing?.state === 'Ready',
+    outdated: isOutdated(desired, observations, size, memory),
     settled,
     startDelayed: startsIn > 0,
     shutdown: shutdownFacts(vm, desired, memory, dependencies),
@@ -80,6 +84,7 @@ export async function observe(
     startsIn,
     starts: memory.starts.count(desired.instanceID),
     resolved,
+    ...(size === undefined ? {} : { size }),
     desired,
     observed,
     interfaces: await readInterfaces(desired, observed, dependencies, signal),
@@ -88,6 +93,19 @@ export async function observe(
     ...(placingPercent === undefined ? {} : { placingPercent }),
     ...(secret.value === undefined ? {} : { userData: secret.value }),
   }
+}
+
+/** A definition that was tried and came out otherwise is started as it is. */
+function isOutdated(
+  { instanceID, hypervisor }: Desired,
+  hosts: ReadonlyMap<string, HostObservation>,
+  size: ResolvedSize | undefined,
+  { definitions }: Memory,
+): boolean {
+  const host = hosts.get(hypervisor ?? '')
+  const machine = host?.reachable ? host.observation.machine : undefined
+  if (machine?.power !== 'Stopped' || size === undefined) return false
+  return !hasSize(machine, size) && !definitions.isDefined(instanceID, size)
 }
 
 /** The longest deadline of a call to that hypervisor, ms; also while it is away. */

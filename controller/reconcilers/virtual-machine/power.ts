@@ -50,6 +50,7 @@ export function planPowerOfRun(desired: Desired, observed: Observed, machine: Ob
       // "Shut down by the guest" may be our own stop of an earlier run: only a run seen under this claim makes it a wish.
       if (runSeen) return markStopped(desired, machine)
       if (desired.restart) return { do: 'ServeRestart' }
+      if (observed.outdated && desired.recordedSlot !== undefined) return { do: 'Define', slot: desired.recordedSlot }
       return observed.startDelayed ? { do: 'AwaitRestart' } : start
   }
 }

@@ -7,7 +7,7 @@ import { retried } from '../shared/retried.ts'
 import { isUntried } from '../shared/untried.ts'
 import { act } from './act.ts'
 import { ClaimsUnderWay } from './claims.ts'
-import { type Dependencies, type Memory, StartAttempts, Stops } from './dependencies.ts'
+import { Definitions, type Dependencies, type Memory, StartAttempts, Stops } from './dependencies.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
 import { needsLiveRead, type Problem, type Step } from './model.ts'
 import { fromCache, observe, readLive } from './observe.ts'
@@ -41,6 +41,7 @@ export class VirtualMachineReconciler implements Reconciler {
     shutdowns: new Stops(),
     starts: new StartAttempts(),
     claims: new ClaimsUnderWay(),
+    definitions: new Definitions(),
   }
   readonly #waits = new SlotWaits()
 
@@ -184,6 +185,7 @@ export class VirtualMachineReconciler implements Reconciler {
   #forget(instanceID: string): void {
     this.#memory.shutdowns.forget(instanceID)
     this.#memory.starts.forget(instanceID)
+    this.#memory.definitions.forget(instanceID)
   }
 
   /** No host tells when a guest gets its address: it is looked up often at first, then ever less, for ten minutes. */

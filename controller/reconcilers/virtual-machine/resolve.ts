@@ -6,17 +6,8 @@ import type { ReadObject } from '../../kube/port.ts'
 import type { Demand, Turn } from '../../placement/index.ts'
 import type { Caches } from '../shared/caches.ts'
 import type { Problem } from './model.ts'
-
-export interface ResolvedSize {
-  readonly kind?: 'VirtualMachineSize'
-  readonly name?: string
-  readonly generation?: number
-  readonly cpus: number
-  /** Bytes. */
-  readonly memory: number
-  /** Least size of the root disk, bytes. */
-  readonly storage?: number
-}
+import { problem, type Resolution } from './resolution.ts'
+import { type ResolvedSize, resolveSize } from './size.ts'
 
 export interface ResolvedImage {
   readonly kind: 'Image' | 'ClusterImage'
@@ -41,42 +32,7 @@ export interface ResolvedInterface {
   readonly macAddress: string
 }
 
-export type Resolution<T> = { readonly value: T } | { readonly problem: Problem }
-
-const problem = (code: Problem['code'], message: string) => ({ problem: { code, message } })
-
 export const instanceIDOf = (vm: ReadObject<VirtualMachine>): string => vm.status?.instanceID ?? vm.metadata.uid
-
-/** A named size is pinned when it is first used: a later change of it never resizes a machine. */
-export function resolveSize(vm: ReadObject<VirtualMachine>, caches: Caches): Resolution<ResolvedSize> {
-  const pinned = vm.status?.size
-  if (pinned) {
-    const { storage, ...rest } = pinned
-    return {
-      value: {
-        ...rest,
-        memory: parseBytes(pinned.memory),
-        ...(storage === undefined ? {} : { storage: parseBytes(storage) }),
-      },
-    }
-  }
-  const { resources, size } = vm.spec
-  if (resources) return { value: { cpus: resources.cpus, memory: parseBytes(resources.memory) } }
-  const found = size === undefined ? undefined : caches.sizes.get(size)
-  if (!found)
-    return problem('DependencyNotFound', `spec.size: there is no VirtualMachineSize ${size} (kubectl get bsize)`)
-  const { cpus, memory, storage } = found.spec
-  return {
-    value: {
-      kind: 'VirtualMachineSize',
-      name: found.metadata.name,
-      generation: found.metadata.generation ?? 1,
-      cpus,
-      memory: parseBytes(memory),
-      ...(storage === undefined ? {} : { storage: parseBytes(storage) }),
-    },
-  }
-}
 
 /** An Image of the namespace, else a ClusterImage; pinned by uid and digest once recorded. */
 export function resolveImage(vm: ReadObject<VirtualMachine>, caches: Caches): Resolution<ResolvedImage> {
@@ -170,12 +126,17 @@ export function generatedMAC(instanceID: string, name: string): string {
   return `52:54:00:${hash.slice(0, 2)}:${hash.slice(2, 4)}:${hash.slice(4, 6)}`
 }
 
-/** disks[root].size, else the largest of the size's storage, the image, and the least that the image asks for. */
+/**
+ * disks[root].size, else the largest of the size's storage, the image, and the least that the image asks for. Once it is
+ * made, it is as it was made.
+ */
 export function rootCapacity(
   vm: ReadObject<VirtualMachine>,
   size: ResolvedSize,
   image: ResolvedImage,
 ): Resolution<number> {
+  const made = vm.status?.disks?.find(({ name }) => name === 'root')?.size
+  if (made !== undefined) return { value: parseBytes(made) }
   const declared = rootDisk(vm)?.size
   const needed = Math.max(image.virtualSize, image.leastStorage ?? 0)
   const wanted = declared === undefined ? Math.max(size.storage ?? 0, needed) : parseBytes(declared)

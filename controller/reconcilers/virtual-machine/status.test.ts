@@ -20,7 +20,15 @@ const recorded = {
   hypervisor: 'kvm1',
   disks: [{ name: 'root', storagePool: 'default', volume: volumeNames.disk(uid, 'root'), state: 'Ready' }],
 }
-const on = { power: 'Running', parked: false, transient: false, id: uid, tag: { slot: 's1' } } as ObservedMachine
+const on = {
+  power: 'Running',
+  parked: false,
+  transient: false,
+  id: uid,
+  tag: { slot: 's1' },
+  cpus: 1,
+  memory: 2 ** 30,
+} as ObservedMachine
 const seen = (machine: ObservedMachine | undefined): HostObservation => ({
   reachable: true,
   observation: {

@@ -2,10 +2,12 @@
 import { formatBytes, type VirtualMachineStatus } from '../../api/index.ts'
 import { volumeNames } from '../../hypervisor/port.ts'
 import { mergeConditions } from '../../runtime/conditions.ts'
+import { pendingChanges } from './changes.ts'
 import { conditionsOf } from './conditions.ts'
 import { savingMemory } from './desired.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
+import { hasSize, type ResolvedSize } from './size.ts'
 import { isRunning, machineOf, type View } from './view.ts'
 
 type Fields = Partial<VirtualMachineStatus>
@@ -102,19 +104,17 @@ function restarts({ vm: { status }, desired }: View, step: Step, now: string): F
   }
 }
 
-/** What is pinned from the record on: size, image, disks. */
+/** What is pinned from the record on: size, image, disks. The size is the one that the machine has. */
 function hardware(view: View, step: Step): Fields {
   const { status } = view.vm
   const { size, image, rootCapacity } = view.resolved
+  const changes = pendingChanges(view).map((change) => ({ ...change }))
+  const pending = changes.length > 0 ? { pendingChanges: changes } : {}
   if (step.do === 'Record' && !('problem' in size || 'problem' in image || 'problem' in rootCapacity)) {
-    const { memory, storage, ...rest } = size.value
     const { kind, name, uid, digest, format } = image.value
     return {
-      size: {
-        ...rest,
-        memory: formatBytes(memory),
-        ...(storage === undefined ? {} : { storage: formatBytes(storage) }),
-      },
+      ...pending,
+      size: written(size.value),
       image: { kind, name, uid, digest, format: format === 'qcow2' ? 'QCOW2' : 'Raw' },
       disks: status?.disks ?? [
         {
@@ -127,13 +127,22 @@ function hardware(view: View, step: Step): Fields {
       ],
     }
   }
+  const machine = machineOf(view)
+  const reached = machine && !('problem' in size) && hasSize(machine, size.value)
   const fields = {
-    size: status?.size,
+    ...pending,
+    size: status?.size && reached ? written(size.value) : status?.size,
     image: status?.image,
     disks: status?.disks?.map((disk) => ({ ...disk, state: diskState(view, disk) })),
   }
   return fields as Fields
 }
+
+const written = ({ memory, storage, ...rest }: ResolvedSize): NonNullable<VirtualMachineStatus['size']> => ({
+  ...rest,
+  memory: formatBytes(memory),
+  ...(storage === undefined ? {} : { storage: formatBytes(storage) }),
+})
 
 type Disk = NonNullable<VirtualMachineStatus['disks']>[number]
 

@@ -4,12 +4,15 @@ import type { HostInformation, ObservedInterface, ObservedMachine } from '../../
 import type { ReadObject } from '../../kube/port.ts'
 import type { Desired, HostObservation, Observed } from './model.ts'
 import type { Resolved } from './resolve.ts'
+import type { ResolvedSize } from './size.ts'
 
 export interface View {
   readonly vm: ReadObject<VirtualMachine>
   /** The Slots that it holds, as they were read before the hosts were looked at. */
   readonly claimed: readonly ReadObject<Slot>[]
   readonly resolved: Resolved
+  /** What it is to be defined with, in the slot that it has. */
+  readonly size?: ResolvedSize
   readonly desired: Desired
   readonly observed: Observed
   /** The recorded host, while it is connected. */

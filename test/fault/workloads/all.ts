@@ -161,6 +161,24 @@ export const workloads: readonly Workload[] = [
     ],
   },
   {
+    name: 'resize',
+    title: 'a machine is given less memory, by a restart',
+    ...oneHost(1),
+    steps: [
+      begin('web'),
+      running('web', change('web', { size: undefined, resources: { cpus: 1, memory: '512Mi' } })),
+      {
+        what: 'the change is listed',
+        until: (world) => machine(world, 'web')?.status?.pendingChanges?.length === 1,
+        act: change('web', { restart: { token: 'one', mode: 'Cold' } }),
+      },
+      {
+        what: 'it is applied',
+        until: (world) => hasRestarted('web', 'one')(world) && machine(world, 'web')?.status?.size?.memory === '512Mi',
+      },
+    ],
+  },
+  {
     name: 'create-stopped',
     title: 'a machine is declared stopped, and started later',
     ...oneHost(1),
