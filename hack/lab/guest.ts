@@ -23,10 +23,10 @@ export const sshArguments = (address: string, key: string, user = 'root'): strin
 export const ssh = (address: string, key: string, command: string, user = 'root'): Promise<ProcessResult> =>
   run('ssh', [...sshArguments(address, key, user), command], { timeoutMs: 30_000 })
 
-/** Sends lines to the echo service, then EXIT; gives what came back. */
-export function echo(address: string, lines: readonly string[]): Promise<string[]> {
+/** Sends lines to the echo service, then EXIT; gives what came back. Rejects after `timeout` ms of silence. */
+export function echo(address: string, lines: readonly string[], timeout = 10_000): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: address, port: echoPort, timeout: 10_000 })
+    const socket = connect({ host: address, port: echoPort, timeout })
     let received = ''
     socket.setEncoding('utf8').on('data', (text) => {
       received += text

@@ -78,7 +78,7 @@ test.each(['SlotBound', 'Placed', 'Created', 'Started'])(
 test('killed in the middle of a deletion: it ends, and the slot is free', async () => {
   await lab.apply(lab.machine('going'))
   const vm = await lab.running('going')
-  await lab.kubectl('patch', 'bvm', 'going', '-n', namespace, '--type=merge', '-p', '{"spec":{"shutdownMode":"Hard"}}')
+  await lab.patch('going', { shutdownMode: 'Hard' })
   await lab.kubectl('delete', 'bvm', 'going', '-n', namespace, '--wait=false')
   await killWhen(
     'the slot is being released',
@@ -138,7 +138,7 @@ test('libvirtd restarted under the controller: it connects again, the guest runs
 
 test('deleted and created again under its name: the new machine is another, and nothing of the old one is left', async () => {
   const old = await lab.running('steady')
-  await lab.kubectl('patch', 'bvm', 'steady', '-n', namespace, '--type=merge', '-p', '{"spec":{"shutdownMode":"Hard"}}')
+  await lab.patch('steady', { shutdownMode: 'Hard' })
   await lab.remove('virtualmachines', 'steady')
   await lab.apply(lab.machine('steady', { shutdownMode: 'Hard' }))
   const renewed = await expectOne('steady')

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Image, Slot, VirtualMachine } from '../../controller/api/index.ts'
-import { createKey, echo, ssh } from '../../hack/lab/guest.ts'
+import { createKey, echo } from '../../hack/lab/guest.ts'
 import { until } from '../../hack/lab/wait.ts'
-import { inventory, Lab, namespace, patience } from './lab.ts'
+import { inventory, Lab, login, namespace, patience } from './lab.ts'
 
 let lab: Lab
 let before: { domains: string[]; volumes: string[] }[]
@@ -18,18 +18,6 @@ beforeAll(async () => {
   for (const { name } of lab.hypervisors) await lab.condition('hypervisors', name, 'Ready', 'True')
 })
 afterAll(() => lab?.stop())
-
-const login = (address: string, key: string, command: string, user?: string) =>
-  until(
-    `SSH to ${address}`,
-    async () => {
-      const result = await ssh(address, key, command, user)
-      // A guest that still boots refuses the connection; one that is up refuses or takes the key.
-      if (result.code === 255 && !result.stderr.includes('Permission denied')) throw new Error(result.stderr)
-      return result
-    },
-    patience,
-  )
 
 describe('two machines on two hosts', () => {
   let addresses: string[]
@@ -119,19 +107,8 @@ describe('two machines on two hosts', () => {
   })
 
   test('stopped it is Ready, keeps its disk, and frees its slot; started again it is the same machine', async () => {
-    const power = (powerState: string) =>
-      lab.kubectl(
-        'patch',
-        'bvm',
-        'one',
-        '-n',
-        namespace,
-        '--type=merge',
-        '-p',
-        JSON.stringify({ spec: { powerState } }),
-      )
     await login(addresses[0] ?? '', lab.key, 'echo kept > /root/kept; sync')
-    await power('Stopped')
+    await lab.patch('one', { powerState: 'Stopped' })
     const stopped = await lab.condition<VirtualMachine>('virtualmachines', 'one', 'Ready', 'True', 'Stopped')
     expect(stopped.status).toMatchObject({ powerState: 'Stopped', hypervisor: machines[0]?.status?.hypervisor })
     expect(stopped.status?.slot).toBeUndefined()
@@ -144,7 +121,7 @@ describe('two machines on two hosts', () => {
     // Parked: the host itself refuses to start it without a claim.
     const host = lab.hypervisors.find(({ name }) => name === stopped.status?.hypervisor)
     expect(await host?.virsh(['start', `${namespace}_one`])).not.toMatchObject({ code: 0 })
-    await power('Running')
+    await lab.patch('one', { powerState: 'Running' })
     const address = await lab.address('one')
     const { stdout } = await login(address, lab.key, 'cat /root/kept')
     expect(stdout).toBe('kept\n')

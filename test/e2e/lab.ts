@@ -4,9 +4,9 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { VirtualMachine } from '../../controller/api/index.ts'
 import { type ControlPlane, startControlPlane } from '../../hack/control-plane/index.ts'
-import { detectAccelerator, type Hypervisor, startHypervisor } from '../../hack/hypervisor/index.ts'
+import { detectAccelerator, type Hypervisor, type ProcessResult, startHypervisor } from '../../hack/hypervisor/index.ts'
 import { type ControllerOptions, type ControllerProcess, startController } from '../../hack/lab/controller-process.ts'
-import { createKey } from '../../hack/lab/guest.ts'
+import { createKey, ssh } from '../../hack/lab/guest.ts'
 import { type ImageServer, startImageServer } from '../../hack/lab/image-server.ts'
 import * as manifests from '../../hack/lab/manifests.ts'
 import { until } from '../../hack/lab/wait.ts'
@@ -214,6 +214,14 @@ export class Lab {
     )
   }
 
+  /** Changes a machine's spec, as `kubectl patch` does; gives the machine as it was then written. */
+  async patch(name: string, spec: Record<string, unknown>): Promise<VirtualMachine> {
+    const patch = JSON.stringify({ spec })
+    return JSON.parse(
+      await this.kubectl('patch', 'bvm', name, '-n', namespace, '--type=merge', '-p', patch, '-o', 'json'),
+    ) as VirtualMachine
+  }
+
   async remove(resource: string, name: string): Promise<void> {
     await this.kubectl('delete', `${resource}.berth.dev`, name, '--namespace', namespace, '--timeout=240s')
   }
@@ -241,6 +249,19 @@ export class Lab {
     rmSync(this.directory, { recursive: true, force: true })
   }
 }
+
+/** Runs a command in a guest, as soon as its SSH answers. A refused login is a result (code 255), not an error. */
+export const login = (address: string, key: string, command: string, user?: string): Promise<ProcessResult> =>
+  until(
+    `SSH to ${address}`,
+    async () => {
+      const result = await ssh(address, key, command, user)
+      // A guest that still boots refuses the connection; one that is up refuses or takes the key.
+      if (result.code === 255 && !result.stderr.includes('Permission denied')) throw new Error(result.stderr)
+      return result
+    },
+    patience,
+  )
 
 export interface WithConditions {
   readonly status?: {

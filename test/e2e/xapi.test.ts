@@ -7,7 +7,7 @@ import * as manifests from '../../hack/lab/manifests.ts'
 import { until } from '../../hack/lab/wait.ts'
 import type { RunningPool } from '../../xapi-simulator/index.ts'
 import { password, startPools, username, type XAPIPools } from '../support/xapi-pools.ts'
-import { Lab, namespace, patience } from './lab.ts'
+import { Lab, patience } from './lab.ts'
 
 const GiB = 2 ** 30
 /** As pools call it when they are installed, and as docs/samples does. */
@@ -67,8 +67,7 @@ function declare({ name, urls }: RunningPool): object[] {
   ]
 }
 
-const setPower = (powerState: string) =>
-  lab.kubectl('patch', 'bvm', 'web', '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec: { powerState } }))
+const setPower = (powerState: string) => lab.patch('web', { powerState })
 
 const vmsOf = ({ control }: RunningPool, name: string) =>
   control.database.all('VM').filter(([, { other_config }]) => other_config['berth.dev/name'] === name)
