@@ -7,7 +7,12 @@ import { writeFileSync } from 'node:fs'
 import { large, small } from '../../controller/reconcilers/virtual-machine/testing/configurations.ts'
 import { catchAll, renderDocument, tryShortcut } from '../../controller/reconcilers/virtual-machine/testing/document.ts'
 import { explore } from '../../controller/reconcilers/virtual-machine/testing/explore.ts'
-import { figuresFile, hasShrunk, readFigures } from '../../controller/reconcilers/virtual-machine/testing/figures.ts'
+import {
+  type Figure,
+  figuresFile,
+  hasShrunk,
+  readFigures,
+} from '../../controller/reconcilers/virtual-machine/testing/figures.ts'
 import { judge } from '../../controller/reconcilers/virtual-machine/testing/fixpoint.ts'
 import { largeDomain, pairs } from '../../controller/reconcilers/virtual-machine/testing/pairs.ts'
 import { shortcuts } from '../../controller/reconcilers/virtual-machine/testing/shortcuts.ts'
@@ -78,8 +83,13 @@ for (const shortcut of shortcuts.filter(({ name }) => isWanted(name))) {
 for (const [name, configuration] of Object.entries(records ? small : {})) exploreOne('small', name, configuration)
 for (const [name, configuration] of Object.entries(large)) if (isWanted(name)) exploreOne('large', name, configuration)
 
+/** In the order of the configurations; what is no longer among them is left out. */
+const ordered = (known: Record<string, Figure>, of: Readonly<Record<string, Configuration>>) =>
+  Object.fromEntries(Object.keys(of).flatMap((name) => (known[name] ? [[name, known[name]]] : [])))
+
 if (records && failed === 0) {
-  writeFileSync(figuresFile, `${JSON.stringify(figures, undefined, 2)}\n`)
+  const recorded = { small: ordered(figures.small, small), large: ordered(figures.large, large) }
+  writeFileSync(figuresFile, `${JSON.stringify(recorded, undefined, 2)}\n`)
   writeFileSync(page, renderDocument(figures, catchAll()))
 }
 console.log(`${passed} passed, ${failed} failed`)
