@@ -1,7 +1,7 @@
 /** The condition PowerStateSynced: whether the machine is in the state that is declared, and if not, what is under way. Pure. */
 import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue } from '../shared/conditions.ts'
-import type { Desired, Step } from './model.ts'
+import type { Desired, Restart, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
 import { isRunning, machineOf, type View } from './view.ts'
 
@@ -18,7 +18,8 @@ const loopsFrom = 4
 export function powerStateSynced(view: View, step: Step): ConditionFact {
   const { desired } = view
   if (isInSync(view, step)) return isTrue('PowerStateSynced', 'InSync', asDeclared[desired.powerState])
-  if (desired.restarting || step.do === 'BeginRestart') return restarting(view, step)
+  const restart = step.do === 'BeginRestart' ? step.restart : desired.restarting
+  if (restart) return isRestarting(restart)
   if (wantsToRun(desired)) return starting(view, step)
   if (desired.powerState === 'Suspended' && isRunning(view))
     return isFalse('PowerStateSynced', 'Suspending', 'the memory of the machine is being saved')
@@ -45,10 +46,8 @@ function isInSync(view: View, step: Step): boolean {
   )
 }
 
-function restarting({ desired }: View, step: Step): ConditionFact {
-  const { mode, token } = step.do === 'BeginRestart' ? step.restart : (desired.restarting ?? { mode: '', token: '' })
-  return isFalse('PowerStateSynced', 'Restarting', `${mode} restart ${token}: the machine is being stopped`)
-}
+const isRestarting = ({ mode, token }: Restart): ConditionFact =>
+  isFalse('PowerStateSynced', 'Restarting', `${mode} restart ${token}: the machine is being stopped`)
 
 const stopping = (step: Step): ConditionFact =>
   isFalse(

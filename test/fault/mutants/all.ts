@@ -52,10 +52,9 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: plan,
-        from: 'const machine = seen?.machine\n  // Parked first',
+        from: '// Parked first',
         to: `const [claim] = desired.claims
   if (claim) return { do: 'Release', slot: claim.slot }
-  const machine = seen?.machine
   // Parked first`,
       },
     ],
