@@ -134,10 +134,22 @@ describe('wrong input, by kubectl', () => {
 })
 
 describe('O4: restarts', () => {
+  test('less memory is listed as pending, and done nothing about; taken back, and asked for again', async () => {
+    const fields = ({ status }: VirtualMachine) => status?.pendingChanges?.map(({ field }) => field)
+    const smaller = { size: null, resources: { cpus: 1, memory: '120Mi' } }
+    expect(fields(await change(smaller, 'Running'))).toEqual(['spec.resources.memory'])
+    expect(fields(await change({ size: 'tiny', resources: null }, 'Running'))).toBeUndefined()
+    await change(smaller, 'Running')
+    expect(await virsh('dommemstat', domain)).toContain(`actual ${128 * 1024}`)
+  })
+
   test('restart warm is seen active, inactive, active; the slot is kept, and it is one restart', async () => {
     const before = await bootID()
     const since = witnesses.mark()
     const vm = await restart('warm-1')
+    // What was pending is applied by it.
+    expect(vm.status?.pendingChanges).toBeUndefined()
+    expect(await virsh('dommemstat', domain)).toContain(`actual ${120 * 1024}`)
     expect(await bootID()).not.toBe(before)
     await expectAnswer()
     expect(witnesses.powerStates(since)).toEqual(['Running', 'Stopped', 'Running'])
