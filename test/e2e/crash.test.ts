@@ -8,11 +8,7 @@ import { inventory, Lab, namespace, patience } from './lab.ts'
 
 let lab: Lab
 let controller: ControllerProcess
-const host = () => {
-  const [first] = lab.hypervisors
-  if (!first) throw new Error('no hypervisor')
-  return first
-}
+const host = () => lab.hypervisor
 
 beforeAll(async () => {
   lab = await Lab.start(1)

@@ -87,12 +87,18 @@ export class Lab {
     return controller
   }
 
+  /** The first of them, where there is one alone. */
+  get hypervisor(): Hypervisor {
+    const [first] = this.hypervisors
+    if (!first) throw new Error('no hypervisor')
+    return first
+  }
+
   /** What administrators declare for these hosts: `slots` slots on each. */
   async declare(slots = 1): Promise<void> {
     const domainType = await detectAccelerator()
     const names = this.hypervisors.map(({ name }) => name)
-    const [first] = this.hypervisors
-    if (!first) throw new Error('no hypervisor')
+    const first = this.hypervisor
     await this.apply(
       manifests.list(
         manifests.size('tiny', 1, '128Mi'),

@@ -16,11 +16,7 @@ let witnesses: Witnesses
 let address: string
 let uid: string | undefined
 
-const host = () => {
-  const [first] = lab.hypervisors
-  if (!first) throw new Error('no hypervisor')
-  return first
-}
+const host = () => lab.hypervisor
 
 beforeAll(async () => {
   lab = await Lab.start(1)

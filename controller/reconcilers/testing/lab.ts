@@ -220,6 +220,12 @@ export class Lab {
     }
     throw new Error(`${key} does not come to rest: ${JSON.stringify(this.kube.writes.slice(-5))}`)
   }
+
+  /** A guest that was asked to shut down is looked at again a second later: that settles too. */
+  async settleTwice(reconciler: Reconciler, key: string): Promise<Result> {
+    await this.settle(reconciler, key)
+    return this.settle(reconciler, key)
+  }
 }
 
 export const readyOf = (object: {

@@ -39,6 +39,8 @@ function keepsSlot(desired: Desired, observed: Observed): boolean {
 }
 
 const startable = (machine: ObservedMachine | undefined): boolean => machine !== undefined && !machine.parked
+/** Startable, and parking would close it. A saved memory starts in spite of that. */
+const isOpen = (machine: ObservedMachine | undefined): boolean => startable(machine) && machine?.power !== 'Suspended'
 
 const unreachable = (name: string, host: Exclude<HostObservation, { reachable: true }> | undefined): Step =>
   wait(host?.code ?? 'HypervisorUnreachable', host?.message ?? `hypervisor ${name} was not observed`)
@@ -113,7 +115,7 @@ function planStop(desired: Desired, observed: Observed): Step {
   }
   // Parked first: then off means fenced at once, however late a start arrives. A transient machine has no definition to
   // park: it vanishes when it stops.
-  if (machine && startable(machine) && !machine.transient && machine.power !== 'Suspended') return { do: 'Park' }
+  if (isOpen(machine) && !machine?.transient) return { do: 'Park' }
   if (runs(machine)) return planPowerOff(desired.shutdownMode, observed, machine)
   if (desired.recordedSlot !== undefined) return { do: 'ClearRecord' }
   return giveBackAny(desired.claims, desired, observed) ?? resting(desired, machine)
@@ -199,10 +201,8 @@ function planClaim(desired: Desired, observed: Observed): Step {
   const seen = lookAtHost(desired, observed)
   if (isStep(seen)) return seen
   const machine = seen?.machine
-  // What is suspended cannot be parked: its memory would start in spite of it. The claim that follows is what it lacks.
-  const isOpen = startable(machine) && machine?.power !== 'Suspended'
   if (desired.recordedSlot !== undefined) {
-    if (isOpen && !machine?.transient) return { do: 'Park' }
+    if (isOpen(machine) && !machine?.transient) return { do: 'Park' }
     return runs(machine) ? planPowerOff(desired.shutdownMode, observed, machine) : { do: 'ClearRecord' }
   }
   if (runs(machine)) {
@@ -211,7 +211,8 @@ function planClaim(desired: Desired, observed: Observed): Step {
       `it runs on ${desired.hypervisor} under slot ${machine.tag.slot} without a claim: stop it there, or restore the slot's claim`,
     )
   }
-  if (isOpen) return { do: 'Park' }
+  // What is suspended cannot be closed: the claim that follows is what it lacks.
+  if (isOpen(machine)) return { do: 'Park' }
   if (observed.problem) return { do: 'Wait', problem: observed.problem }
   const placement = observed.placement
   if (!placement) return { do: 'Nothing' }

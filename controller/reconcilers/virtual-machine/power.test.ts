@@ -16,11 +16,7 @@ beforeEach(() => {
   reconciler = new VirtualMachineReconciler(lab.dependencies)
 })
 
-/** A guest that was asked to shut down is looked at again a second later: that settles too. */
-async function settle() {
-  await lab.settle(reconciler, key)
-  return lab.settle(reconciler, key)
-}
+const settle = () => lab.settleTwice(reconciler, key)
 const change = (spec: Partial<VirtualMachineSpec>) =>
   lab.kube.change(virtualMachines, { namespace: 'team', name: 'web' }, (vm) => Object.assign(vm.spec, spec))
 const power = async (powerState: VirtualMachineSpec['powerState']) => {

@@ -8,7 +8,7 @@ import { savingMemory } from './desired.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
 import { hasSize, type ResolvedSize } from './size.ts'
-import { isRunning, machineOf, type View } from './view.ts'
+import { isRunning, machineOf, recordedHost, type View } from './view.ts'
 
 type Fields = Partial<VirtualMachineStatus>
 
@@ -53,10 +53,9 @@ function record({ vm: { status }, host: seen }: View, step: Step): Fields {
 
 /** The marks that tell a guest's own shutdown from ours: startTime and lastStop (docs/decisions/0003-start-time.md). */
 function power(view: View, step: Step, now: string): Fields {
-  const { vm, desired } = view
-  const { status } = vm
+  const { status } = view.vm
   const machine = machineOf(view)
-  const host = desired.hypervisor === undefined ? undefined : view.observed.hosts.get(desired.hypervisor)
+  const host = recordedHost(view)
   const startTime = step.do === 'MarkRunning' ? now : endsRun(step) ? undefined : status?.startTime
   const hasRun = startTime !== undefined && machine?.power === 'Running'
   const fields = {
@@ -146,9 +145,9 @@ const written = ({ memory, storage, ...rest }: ResolvedSize): NonNullable<Virtua
 
 type Disk = NonNullable<VirtualMachineStatus['disks']>[number]
 
-function diskState({ desired, observed }: View, disk: Disk): Disk['state'] {
-  const host = desired.hypervisor === undefined ? undefined : observed.hosts.get(desired.hypervisor)
-  if (!host?.reachable || observed.poolProblem) return disk.state
+function diskState(view: View, disk: Disk): Disk['state'] {
+  const host = recordedHost(view)
+  if (!host?.reachable || view.observed.poolProblem) return disk.state
   if (host.observation.volumes.some(({ name }) => name === disk.volume)) return 'Ready'
   return disk.state === 'Creating' ? 'Creating' : 'Missing'
 }
