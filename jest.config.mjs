@@ -1,4 +1,5 @@
-// `unit` starts and installs nothing; `real` and `xen` need `npm run setup`, and `xen` a Xen host, which it makes.
+// `unit` starts and installs nothing; the others need `npm run setup`, and `xen` a Xen host, which it makes. `proxied`
+// waits most of its time for deadlines and leases to pass.
 const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -29,8 +30,15 @@ export default {
     },
     {
       ...common,
+      displayName: 'proxied',
+      testMatch: ['<rootDir>/test/fault/proxied/**/*.test.ts'],
+      setupFilesAfterEnv: ['<rootDir>/test/support/set-timeout.ts'],
+    },
+    {
+      ...common,
       displayName: 'real',
       testMatch: ['<rootDir>/test/{contract,integration,fault,e2e}/**/*.test.ts'],
+      testPathIgnorePatterns: [...common.testPathIgnorePatterns, '<rootDir>/test/fault/proxied/'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
       setupFilesAfterEnv: ['<rootDir>/test/support/set-timeout.ts'],

@@ -1,7 +1,7 @@
 /**
- * The entry of `npm run demo`, `test`, `test:unit`, `test:real`, `test:xen`, `bench`, `setup` and `clean`. Plain
- * JavaScript that runs on Node 18 straight after a clone: it makes what the task needs, then runs the task by the Node of
- * node_modules.
+ * The entry of `npm run demo`, `test`, `test:unit`, `test:real`, `test:proxied`, `test:xen`, `bench`, `setup` and
+ * `clean`. Plain JavaScript that runs on Node 18 straight after a clone: it makes what the task needs, then runs the task
+ * by the Node of node_modules.
  *
  * Exit codes: 0 done, 1 failed, 2 usage or no consent, 128 plus the number of the signal that ended it.
  */
@@ -24,6 +24,7 @@ const programs = {
   test: ['hack/check/main.ts', 'all'],
   unit: ['hack/check/main.ts', 'unit'],
   real: ['hack/check/main.ts', 'real'],
+  proxied: ['hack/check/main.ts', 'proxied'],
   xen: ['hack/check/main.ts', 'xen'],
   bench: ['test/bench/main.ts'],
 }

@@ -30,6 +30,7 @@ const tiers = {
   unit: { minutes: 10, args: [] },
   // Guests under software emulation leave no core for a second file at once.
   real: { minutes: 45, args: ['--runInBand', '--verbose'] },
+  proxied: { minutes: 30, args: ['--runInBand', '--verbose'] },
   xen: { minutes: 45, args: ['--runInBand', '--verbose'] },
 }
 

@@ -4,6 +4,7 @@ export const tasks = {
   test: 'lint, types, drift, unit tests and tests with real parts',
   unit: 'unit tests only: installs and starts nothing (npm run test:unit)',
   real: 'tests with a real API server, libvirt and guests only (npm run test:real)',
+  proxied: 'tests with proxies before the API server and the hosts that fail, lie and hang only (npm run test:proxied)',
   xen: 'tests with a real Xen host only, which is built at the first run (npm run test:xen)',
   bench: 'first figures of speed and memory, each beside a reference (docs/performance.md)',
   setup: 'install and build what demo and test need, and no more',
@@ -15,7 +16,7 @@ export const tasks = {
 export const usage = `usage: node hack/run.mjs TASK [--yes] [ARGUMENT ...]
 
 ${Object.entries(tasks)
-  .map(([name, text]) => `  ${name.padEnd(6)} ${text}`)
+  .map(([name, text]) => `  ${name.padEnd(7)} ${text}`)
   .join('\n')}
 
   --yes    install without asking, as does CI=true in the environment
