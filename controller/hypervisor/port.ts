@@ -71,6 +71,9 @@ export interface MachineSpec {
   readonly hostName: string
   readonly cpus: number
   readonly memory: number
+  /** Up to which they can be changed while it runs. Absent: they cannot grow. */
+  readonly maxCpus?: number
+  readonly maxMemory?: number
   readonly architecture: string
   /** How it is virtualised. Absent: the fastest that the host says it has. */
   readonly accelerator?: 'KVM' | 'QEMU'
@@ -113,7 +116,17 @@ export interface ObservedMachine {
   /** Not defined: it vanishes when it stops. */
   readonly transient: boolean
   readonly cpus: number
+  /** What it was told to have: a guest without a balloon driver keeps `maxMemory`. */
   readonly memory: number
+  /** Up to which it can be given more while it runs. Absent: as cpus, memory. */
+  readonly maxCpus?: number
+  readonly maxMemory?: number
+}
+
+/** CPUs and memory of a machine that runs; what is absent stays. */
+export interface LiveSize {
+  readonly cpus?: number
+  readonly memory?: number
 }
 
 /** Everything that a pass about one machine needs from its host, read live and at once. */
@@ -287,6 +300,12 @@ export interface Session {
    * with NotSupported where the host cannot.
    */
   suspend(instanceID: string, options?: CallOptions): Promise<void>
+  /**
+   * Changes CPUs and memory of a running machine within its maxima, at once and in its definition; a guest is asked to
+   * follow, and memory is taken from it by its balloon. It has them already: nothing. Off, beyond a maximum, or fewer
+   * CPUs: refused. Rejects with NotSupported where the host cannot.
+   */
+  resize(instanceID: string, size: LiveSize, options?: CallOptions): Promise<void>
   /** Throws the memory of a suspended machine away: it is off then, as after a power cut. Not suspended: nothing. */
   discardMemory(instanceID: string, options?: CallOptions): Promise<void>
   /** Keeps the definition with tag and disks, but makes the host refuse a start. Works while it runs. Idempotent. */

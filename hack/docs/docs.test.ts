@@ -120,6 +120,7 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     Unpause: { do: 'Unpause' },
     BeginSuspend: { do: 'BeginSuspend' },
     Suspend: { do: 'Suspend' },
+    Resize: { do: 'Resize', size: { cpus: 2 } },
     DiscardMemory: { do: 'DiscardMemory' },
     BeginRestart: { do: 'BeginRestart', restart: { token: 't', mode: 'Warm' } },
     ServeRestart: { do: 'ServeRestart' },

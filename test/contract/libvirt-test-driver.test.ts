@@ -15,6 +15,8 @@ const MiB = 2 ** 20
 const lacks: Lacks = {
   Definitions: 'it offers i686 alone, which Berth writes no definitions for',
   Uploads: 'its storage has no streams',
+  HotPlugCPU: 'its machines are no guests of QEMU',
+  HotPlugMemory: 'its machines are no guests of QEMU',
   PausedStarts: 'its start takes no flags',
   StartReasons: 'it says of every start that it was a boot',
   FencedStart: 'it starts a machine without looking for its networks',

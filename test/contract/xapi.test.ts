@@ -119,6 +119,8 @@ describeDriverContract('xapi with the simulator', setup, {
   LinkedClone: 'disks are copies: XAPI clones a disk by a call that can carry no tag',
   ExternalSnapshots: 'a snapshot leaves the disk that a machine uses where it is',
   DirectoryPools: 'SRs are made on the pool',
+  HotPlugCPU: 'the driver does not ask for it yet',
+  HotPlugMemory: 'the driver does not ask for it yet',
   ChosenIDs: 'XAPI chooses the UUID of a machine',
   TransientMachines: 'a machine is in the database as long as it runs',
   StartReasons: 'XAPI keeps no reason',

@@ -93,5 +93,7 @@ async function setup(): Promise<DriverWorld> {
 }
 
 describeDriverContract('libvirt, Xen', setup, {
+  HotPlugCPU: 'the driver does not ask libxl for it yet',
+  HotPlugMemory: 'the driver does not ask libxl for it yet',
   StartReasons: 'libxl says of every start that it was a boot',
 })

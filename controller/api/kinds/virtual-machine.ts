@@ -6,6 +6,7 @@ import { commonStatus } from '../schema/conditions.ts'
 import { ageColumn, column, defineKind, messageColumn, readyColumn } from '../schema/kind.ts'
 import { label, macAddress, name } from '../schema/names.ts'
 import { secretKeyRef } from '../schema/references.ts'
+import { room, roomRules } from '../schema/room.ts'
 import { antiAffinityTerm, labelSelector, toleration } from '../schema/scheduling.ts'
 import type { Read, Written } from '../schema/static.ts'
 
@@ -15,8 +16,10 @@ const resources = object(
   {
     cpus: integer('Virtual CPUs.', { min: 1, max: mostCpus }),
     memory: bytes('Memory, for example 2Gi.', { min: leastMemory }),
+    ...room,
   },
   'CPUs and memory, where no named size fits.',
+  { rules: roomRules },
 )
 
 const imageRef = object(
@@ -281,6 +284,7 @@ const resolvedSize = object(
     ),
     cpus: integer('Virtual CPUs.', { min: 1, max: mostCpus }),
     memory: bytes('Memory.'),
+    ...room,
     storage: optional(bytes('Size of the root disk, where the size names one.')),
   },
   'Resolved size. A later change of the VirtualMachineSize does not touch it.',

@@ -57,7 +57,7 @@ const defaultCapabilities: Capabilities = {
   modes: ['HVM'],
   firmware: ['BIOS'],
   storageTypes: ['Directory'],
-  features: ['GuestAgent', 'LinkedClone', 'Pause', 'Suspend'],
+  features: ['GuestAgent', 'HotPlugCPU', 'HotPlugMemory', 'LinkedClone', 'Pause', 'Suspend'],
 }
 
 /** A host in memory: see `index.ts`. */
@@ -198,7 +198,17 @@ export class FakeHypervisor {
   /** A machine without a tag, or with another's. */
   addForeign(hostName: string, { id = randomUUID(), running = false, memory = GiB, tag }: ForeignOptions = {}): string {
     const owner = tag === undefined ? {} : { tag }
-    const definition = { cpus: 1, memory, parked: false, disks: [], interfaces: [], moved: {}, ...owner }
+    const definition = {
+      cpus: 1,
+      memory,
+      maxCpus: 1,
+      maxMemory: memory,
+      parked: false,
+      disks: [],
+      interfaces: [],
+      moved: {},
+      ...owner,
+    }
     this.machines.add(id, hostName, definition, running)
     return id
   }

@@ -2,6 +2,7 @@ import { BerthError } from '../../errors/index.ts'
 import type {
   HypervisorEvent,
   InventoryEntry,
+  LiveSize,
   MachineSpec,
   ObservedInterface,
   ObservedMachine,
@@ -19,6 +20,8 @@ import type { Storage } from './storage.ts'
 export interface Definition {
   readonly cpus: number
   readonly memory: number
+  readonly maxCpus: number
+  readonly maxMemory: number
   /** Absent: not ours, or nobody's. */
   readonly tag?: Tag
   readonly parked: boolean
@@ -135,6 +138,8 @@ export class Machines {
         transient: definition === undefined,
         cpus: running.cpus,
         memory: running.memory,
+        maxCpus: running.maxCpus,
+        maxMemory: running.maxMemory,
       },
     }
   }
@@ -191,8 +196,10 @@ export class Machines {
       changed = seedPool.writeSeed(seed.volume, seed.files)
     }
     storage.requireVolume('seed', seed.pool, seed.volume)
-    const { cpus, memory, interfaces } = spec
-    const definition: Definition = { cpus, memory, tag, parked: false, disks, interfaces, moved: {} }
+    const { cpus, memory, maxCpus = cpus, maxMemory = memory, interfaces } = spec
+    const size = { cpus, memory, maxCpus, maxMemory }
+    const definition: Definition = { ...size, tag, parked: false, disks, interfaces, moved: {} }
+    if (before?.live?.maxMemory === maxMemory) before.live = { ...before.live, memory }
     return this.#redefine(before ?? this.#add(tag.instanceID, this.#freeName(spec)), definition) || changed
   }
 
@@ -240,6 +247,21 @@ export class Machines {
     const delay = this.#options.random.duration(this.saveTime)
     if (delay > 0) return this.#saveIn(machine, delay)
     this.save(machine)
+    return true
+  }
+
+  resize(instanceID: string, size: LiveSize): boolean {
+    const machine = this.#running(instanceID)
+    const { live, definition } = machine
+    if (live === undefined) return false
+    const { cpus = live.cpus, memory = live.memory } = size
+    if (cpus < live.cpus || cpus > live.maxCpus || memory > live.maxMemory) {
+      throw new BerthError('HypervisorRefused', `Machine '${machine.hostName}' cannot be made so while it runs.`)
+    }
+    if (cpus === live.cpus && memory === live.memory) return false
+    machine.live = { ...live, cpus, memory }
+    if (definition !== undefined) machine.definition = { ...definition, cpus, memory }
+    this.#changed(machine, 'Resized')
     return true
   }
 
@@ -321,7 +343,7 @@ export class Machines {
   /** It goes off by itself, or was cut off. */
   turnOff(machine: FakeMachine, stopReason: StopReason): void {
     if (machine.live === undefined) return
-    this.#usedMemory -= machine.live.memory
+    this.#usedMemory -= machine.live.maxMemory
     machine.live = undefined
     machine.endSaving?.(false)
     machine.releasedAt = this.#options.clock.monotonic() + this.releaseDelay
@@ -348,7 +370,7 @@ export class Machines {
 
   /** The memory of a run goes into a file; the next start goes on from it. */
   save(machine: FakeMachine): void {
-    if (machine.live !== undefined) this.#usedMemory -= machine.live.memory
+    if (machine.live !== undefined) this.#usedMemory -= machine.live.maxMemory
     machine.live = undefined
     machine.power = 'Suspended'
     this.#changed(machine, 'Saved')
@@ -424,11 +446,11 @@ export class Machines {
       const missing = Object.values(attachment).find((name) => !networks.has(name))
       if (missing !== undefined) refuse('NetworkNotFound', `network '${missing}' is not there`)
     }
-    if (definition.memory > this.freeMemory) refuse('HypervisorRefused', 'there is not enough memory')
+    if (definition.maxMemory > this.freeMemory) refuse('HypervisorRefused', 'there is not enough memory')
   }
 
   #run(machine: FakeMachine, definition: Definition, paused: boolean): void {
-    this.#usedMemory += definition.memory
+    this.#usedMemory += definition.maxMemory
     machine.live = { ...definition }
     machine.lastStart = machine.power === 'Suspended' ? 'Resumption' : 'Boot'
     if (machine.lastStart === 'Boot') {
@@ -494,7 +516,7 @@ export function isParked({ definition, power }: FakeMachine): boolean {
 
 function entryOf(machine: FakeMachine): InventoryEntry {
   const { id, hostName, definition, live, power } = machine
-  const { tag, memory } = definition ?? live ?? {}
+  const { tag, maxMemory: memory } = definition ?? live ?? {}
   const own = tag?.instanceID === id ? { tag } : {}
   return { id, hostName, ...own, power, parked: isParked(machine), ...(memory === undefined ? {} : { memory }) }
 }

@@ -5,6 +5,7 @@ import type {
   HypervisorEvent,
   ImageContent,
   InventoryEntry,
+  LiveSize,
   MachineObservation,
   MachineSpec,
   NetworkAttachment,
@@ -107,6 +108,10 @@ export class FakeSession implements Session {
 
   suspend(instanceID: string, options?: CallOptions): Promise<void> {
     return this.#change({ method: 'suspend', instanceID }, options, () => this.#host.machines.suspend(instanceID))
+  }
+
+  resize(instanceID: string, size: LiveSize, options?: CallOptions): Promise<void> {
+    return this.#change({ method: 'resize', instanceID }, options, () => this.#host.machines.resize(instanceID, size))
   }
 
   discardMemory(instanceID: string, options?: CallOptions): Promise<void> {

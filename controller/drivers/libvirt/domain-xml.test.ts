@@ -69,9 +69,15 @@ const common: fc.Arbitrary<Omit<DomainDefinition, 'machineType' | 'virtualisatio
   interfaces,
 })
 
-const definition: fc.Arbitrary<DomainDefinition> = fc
-  .tuple(common, hardware)
-  .map(([given, chosen]) => ({ ...given, ...chosen }))
+/** Room to grow, in CPUs and KiB: guests of QEMU's alone have it. */
+const room = fc.record({ cpus: fc.integer({ min: 0, max: 8 }), memory: fc.integer({ min: 0, max: 2 ** 20 }) })
+
+const definition: fc.Arbitrary<DomainDefinition & { maxCpus: number; maxMemory: number }> = fc
+  .tuple(common, hardware, room)
+  .map(([given, chosen, more]) => {
+    const { cpus, memory } = chosen.virtualisation === 'Xen' ? { cpus: 0, memory: 0 } : more
+    return { ...given, ...chosen, maxCpus: given.cpus + cpus, maxMemory: given.memory + memory * 1024 }
+  })
 
 const example: DomainDefinition = {
   id: '4d1b2c4e-0000-4000-8000-00000000000a',

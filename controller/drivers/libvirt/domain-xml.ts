@@ -22,6 +22,9 @@ export interface DomainDefinition {
   readonly cpus: number
   /** Bytes. libvirt counts in KiB, QEMU in MiB once it runs: what is not a multiple is rounded up. */
   readonly memory: number
+  /** Up to which they can be changed while it runs; of QEMU's only. Absent: as cpus, memory. */
+  readonly maxCpus?: number
+  readonly maxMemory?: number
   readonly architecture: string
   readonly machineType: string
   readonly virtualisation: Virtualisation
@@ -33,10 +36,13 @@ export interface DomainDefinition {
 }
 
 /** A domain as its XML tells. What is optional is not there in domains that are not ours. */
-export interface DomainReading extends Omit<DomainDefinition, 'tag' | 'seed' | 'virtualisation' | 'mode'> {
+export interface DomainReading
+  extends Omit<DomainDefinition, 'tag' | 'seed' | 'virtualisation' | 'mode' | 'maxCpus' | 'maxMemory'> {
   readonly reading: TagReading
   readonly virtualisation?: Virtualisation
   readonly mode?: BootMode
+  readonly maxCpus: number
+  readonly maxMemory: number
   readonly seed?: DomainDefinition['seed']
   readonly parked: boolean
   /** Sources of all its disks, ours or not. */
@@ -79,8 +85,7 @@ export function formatDomain(domain: DomainDefinition): string {
       element('name', {}, domain.name),
       element('uuid', {}, domain.id),
       element('metadata', {}, [tagElement(domain.tag, details)]),
-      element('memory', { unit: 'KiB' }, Math.ceil(domain.memory / 1024)),
-      element('vcpu', { placement: 'static' }, domain.cpus),
+      ...sizeElements(domain),
       element('os', {}, [element('type', type, osTypes[domain.mode]), ...boot]),
       ...platform,
       element('on_poweroff', {}, 'destroy'),
@@ -89,6 +94,15 @@ export function formatDomain(domain: DomainDefinition): string {
       element('devices', {}, devices),
     ]),
   )
+}
+
+function sizeElements({ cpus, memory, maxCpus = cpus, maxMemory = memory }: DomainDefinition): Element[] {
+  const kibibytes = (name: string, bytes: number) => element(name, { unit: 'KiB' }, Math.ceil(bytes / 1024))
+  return [
+    kibibytes('memory', maxMemory),
+    ...(maxMemory === memory ? [] : [kibibytes('currentMemory', memory)]),
+    element('vcpu', { placement: 'static', current: maxCpus === cpus ? undefined : cpus }, maxCpus),
+  ]
 }
 
 /**
@@ -129,12 +143,17 @@ export function readDomain(xml: string): DomainReading {
   const seed = find(own, 'seed')
   const seedDisk = disks.find((disk) => textOf(disk, 'serial') === seedSerial)
   const vcpu = find(root, 'vcpu')
+  const maxMemory = sizeOf(find(root, 'memory'), 'KiB')
+  // libxl writes there what a guest has, and its own needs.
+  const currentMemory = find(root, 'currentMemory')
   return {
     id: textOf(root, 'uuid'),
     name: find(root, 'name')?.text ?? '',
     reading: readTag(root),
     cpus: Number(vcpu?.attributes['current'] ?? textOf(vcpu)),
-    memory: sizeOf(find(root, 'memory'), 'KiB'),
+    memory: currentMemory === undefined || virtualisation === 'Xen' ? maxMemory : sizeOf(currentMemory, 'KiB'),
+    maxCpus: Number(textOf(vcpu)),
+    maxMemory,
     architecture: type?.attributes['arch'] ?? '',
     machineType: type?.attributes['machine'] ?? '',
     ...(virtualisation === undefined ? {} : { virtualisation }),

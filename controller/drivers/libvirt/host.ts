@@ -128,7 +128,7 @@ export function readCapabilities(xml: string): Pick<Host, 'guests'> & { readonly
       firmware: modes.includes('HVM') ? ['BIOS'] : [],
       storageTypes: ['Directory'],
       features: [
-        ...(has('KVM') || has('QEMU') ? ['GuestAgent'] : []),
+        ...(has('KVM') || has('QEMU') ? ['GuestAgent', 'HotPlugCPU', 'HotPlugMemory'] : []),
         'LinkedClone',
         'Pause',
         ...(saves ? ['Suspend'] : []),

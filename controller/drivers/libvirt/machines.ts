@@ -7,6 +7,7 @@ import { findOwnDomain, ifDefined, isQEMU, type OwnDomain } from './domains.ts'
 import { isLibvirtError } from './errors.ts'
 import type { Host } from './host.ts'
 import { placedImage } from './images.ts'
+import { followDefinition } from './resize.ts'
 import { writeSeed } from './seed.ts'
 import { activePool, deleteVolume, findVolume, overlayVolumeXML } from './volumes.ts'
 
@@ -64,12 +65,19 @@ export async function define(
     cpus: machine.cpus,
     memory: machine.memory,
     ...hardware,
+    ...(hardware.virtualisation === 'Xen' ? {} : roomOf(machine)),
     disks,
     seed: { pool: seed.pool, volume: seed.volume, path: seedPath },
     interfaces: machine.interfaces,
   }
   await defineUnderFreeName(connection, machine.hostName, definition, options)
+  if (before !== undefined) await followDefinition(before, definition, options)
 }
+
+const roomOf = ({ maxCpus, maxMemory }: MachineSpec) => ({
+  ...(maxCpus === undefined ? {} : { maxCpus }),
+  ...(maxMemory === undefined ? {} : { maxMemory }),
+})
 
 /** Without a saved memory, too. */
 async function isOff({ domain }: OwnDomain, options: LibvirtCallOptions): Promise<boolean> {

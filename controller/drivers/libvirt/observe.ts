@@ -16,10 +16,21 @@ import type {
   InventoryEntry,
   MachineObservation,
   ObservedInterface,
+  ObservedMachine,
   PowerState,
 } from '../../hypervisor/port.ts'
 import { type DomainReading, readDomain } from './domain-xml.ts'
-import { findDomain, findOwnDomain, ifDefined, powerState, readPauseReason, stopReason, whyForeign } from './domains.ts'
+import {
+  type DefinedDomain,
+  findDomain,
+  findOwnDomain,
+  ifDefined,
+  powerState,
+  readPauseReason,
+  stopReason,
+  whyForeign,
+} from './domains.ts'
+import { liveSizes } from './resize.ts'
 
 /** The machine of that id as the host has it now, without its volumes. */
 export async function observeMachine(
@@ -54,22 +65,22 @@ export async function observeMachine(
       ...(power === 'Paused' ? { pauseReason: await readPauseReason(domain, { state, reason }, options) } : {}),
       parked: isParked(reading, persistent, hasManagedSave),
       transient: !persistent,
-      cpus: info.cpus,
-      memory: await memoryOf(domain, reading, info.maxMemory * 1024, options),
+      ...(await sizesOf(found, info, power, options)),
     },
   }
 }
 
 /** libxl counts its own needs into what a running guest has at most: there, the definition that runs is asked. */
-async function memoryOf(
-  domain: Domain,
-  { virtualisation }: DomainReading,
-  told: number,
+async function sizesOf(
+  { domain, reading }: DefinedDomain,
+  { cpus, maxMemory }: { readonly cpus: number; readonly maxMemory: number },
+  power: PowerState,
   options: LibvirtCallOptions,
-): Promise<number> {
-  if (virtualisation !== 'Xen') return told
+): Promise<Pick<ObservedMachine, 'cpus' | 'memory' | 'maxCpus' | 'maxMemory'>> {
+  const bytes = maxMemory * 1024
+  if (reading.virtualisation !== 'Xen') return liveSizes(domain, reading, { cpus, maxMemory: bytes }, power, options)
   const live = await ifDefined(() => domain.getXML(0, options))
-  return live === undefined ? told : readDomain(live).memory
+  return { cpus, memory: live === undefined ? bytes : readDomain(live).memory }
 }
 
 /**
@@ -143,7 +154,7 @@ function entryOf(
 ): InventoryEntry {
   if (reading === 'Unreadable') return { id: uuid, hostName: name, power, parked: false }
   const { tag } = reading.reading
-  const { memory } = reading
+  const { maxMemory: memory } = reading
   // A tag that names another id than the domain's own is a copy's (virt-clone): what bears it is not ours.
   const own = tag?.instanceID === uuid ? { tag } : {}
   return { id: uuid, hostName: name, power, parked: isParked(reading, persistent, hasManagedSave), memory, ...own }

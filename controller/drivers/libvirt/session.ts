@@ -5,6 +5,7 @@ import type {
   HypervisorEvent,
   ImageContent,
   InventoryEntry,
+  LiveSize,
   MachineObservation,
   MachineSpec,
   NetworkAttachment,
@@ -28,6 +29,7 @@ import { listMachines, observeInterfaces, observeMachine } from './observe.ts'
 import { defineDirectoryPool, findPool, observePool } from './pools.ts'
 import { discardMemory, pause, powerOff, shutdown, start, suspend, unpause } from './power.ts'
 import { PoolRefresher } from './refresher.ts'
+import { resize } from './resize.ts'
 import { activePool, volumesOfInstance } from './volumes.ts'
 
 /** The port over libvirt's API. Holds connections and the host's facts; all else is asked of the host each time. */
@@ -138,6 +140,12 @@ export class LibvirtSession implements Session {
 
   async suspend(instanceID: string, options?: CallOptions): Promise<void> {
     return this.#call('Mutation', 'suspends', options, (connection, calls) => suspend(connection, instanceID, calls))
+  }
+
+  async resize(instanceID: string, size: LiveSize, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      resize(connection, instanceID, size, calls),
+    )
   }
 
   async discardMemory(instanceID: string, options?: CallOptions): Promise<void> {

@@ -122,6 +122,10 @@ export class XAPISession implements Session {
     return suspend(this.#view, instanceID, options)
   }
 
+  async resize(instanceID: string): Promise<void> {
+    throw new BerthError('NotSupported', `Machine ${instanceID} is resized at its next start only.`)
+  }
+
   discardMemory(instanceID: string, options: CallOptions = {}): Promise<void> {
     return discardMemory(this.#view, instanceID, options)
   }

@@ -34,6 +34,8 @@ export const abilities = {
   StopReasons: ability('tell why a machine is off'),
   DeafGuests: ability('run a guest that does not listen to the power button'),
   Pausing: ability('pause a machine', ({ features }) => features.includes('Pause')),
+  HotPlugCPU: ability('give a running machine CPUs', ({ features }) => features.includes('HotPlugCPU')),
+  HotPlugMemory: ability('give a running machine memory', ({ features }) => features.includes('HotPlugMemory')),
   PausedStarts: ability('start a machine that is held from its first instruction on'),
   Suspending: ability("save a machine's memory", ({ features }) => features.includes('Suspend')),
   StartReasons: ability('tell whether a machine booted or went on from a saved memory'),

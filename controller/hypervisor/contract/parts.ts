@@ -6,6 +6,7 @@ import { describeImages } from './images.ts'
 import { describeMachines } from './machines.ts'
 import { describeParking } from './parking.ts'
 import { describePausing } from './pausing.ts'
+import { describeResizing } from './resizing.ts'
 import { describeStorage } from './storage.ts'
 import { describeSuspending } from './suspending.ts'
 import { describeWaiting } from './waiting.ts'
@@ -16,6 +17,7 @@ export function describeContract(bench: Bench): void {
   describeParking(bench)
   describePausing(bench)
   describeSuspending(bench)
+  describeResizing(bench)
   describeForeign(bench)
   describeImages(bench)
   describeDisks(bench)

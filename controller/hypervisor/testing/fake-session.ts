@@ -5,6 +5,7 @@ import {
   type HypervisorEvent,
   type ImageContent,
   type InventoryEntry,
+  type LiveSize,
   type MachineObservation,
   type MachineSpec,
   type NetworkAttachment,
@@ -59,7 +60,7 @@ export class FakeHost {
       modes: ['HVM'],
       firmware: ['BIOS'],
       storageTypes: ['Directory'],
-      features: ['Pause', 'Suspend'],
+      features: ['HotPlugCPU', 'HotPlugMemory', 'Pause', 'Suspend'],
     },
   }
   readonly machines = new Map<string, FakeMachine>()
@@ -146,9 +147,13 @@ export class FakeSession implements Session {
     const machine = this.#host.machines.get(instanceID)
     if (!machine) return storage
     const { spec, power, stopReason, pauseReason = 'Asked', parked, transient } = machine
-    const { tag, hostName, cpus, memory } = spec
+    const { tag, hostName, cpus, memory, maxCpus = cpus, maxMemory = memory } = spec
+    const most = { maxCpus, maxMemory }
     const reason = { ...(power === 'Stopped' ? { stopReason } : {}), ...(power === 'Paused' ? { pauseReason } : {}) }
-    return { machine: { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, ...reason }, ...storage }
+    return {
+      machine: { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, ...most, ...reason },
+      ...storage,
+    }
   }
 
   async list(): Promise<readonly InventoryEntry[]> {
@@ -247,6 +252,11 @@ export class FakeSession implements Session {
     // As XAPI does.
     if (machine.power === 'Paused') throw new BerthError('HypervisorRefused', 'it is paused')
     machine.power = 'Suspended'
+  }
+
+  async resize(instanceID: string, size: LiveSize): Promise<void> {
+    const machine = this.#on(instanceID)
+    machine.spec = { ...machine.spec, ...size }
   }
 
   async discardMemory(instanceID: string): Promise<void> {

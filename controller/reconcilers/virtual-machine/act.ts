@@ -1,7 +1,7 @@
 /** Performs one step through a port. What it changes is seen by the next pass; nothing is concluded from an answer. */
 import { finalizers, type SlotStatus, slots, virtualMachines } from '../../api/index.ts'
 import { BerthError, isBerthError } from '../../errors/index.ts'
-import { type Session, volumeNames } from '../../hypervisor/port.ts'
+import { type LiveSize, type Session, volumeNames } from '../../hypervisor/port.ts'
 import { keyOf } from '../../kube/port.ts'
 import { conditionIs } from '../shared/conditions.ts'
 import { hostPool } from '../shared/host-pool.ts'
@@ -33,6 +33,14 @@ export async function act(
       throw error
     }
   }
+  const resize = async (size: LiveSize) => {
+    try {
+      await onHost((session) => session.resize(instanceID, size, { signal }))
+    } catch (error) {
+      if (isBerthError(error) && error.class === 'Terminal') memory.resizes.refused(instanceID, size)
+      throw error
+    }
+  }
   switch (step.do) {
     case 'AddFinalizer':
       await client.setFinalizers(virtualMachines, vm, [finalizers.cleanup], { signal })
@@ -59,6 +67,8 @@ export async function act(
       return onHost((session) => session.unpause(instanceID, { signal }))
     case 'Suspend':
       return onHost((session) => session.suspend(instanceID, { signal }))
+    case 'Resize':
+      return resize(step.size)
     case 'DiscardMemory':
       return onHost((session) => session.discardMemory(instanceID, { signal }))
     case 'Park':

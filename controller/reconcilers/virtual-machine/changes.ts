@@ -1,7 +1,7 @@
 /** What differs between spec and machine, field by field, and what each waits for. Pure. */
-import { formatBytes, type PendingChange, type VirtualMachine } from '../../api/index.ts'
+import { formatBytes, type PendingChange, type Slot, type VirtualMachine } from '../../api/index.ts'
 import type { ObservedMachine } from '../../hypervisor/port.ts'
-import { describeSize, fits, hasMemory, hasSize, type ResolvedSize } from './size.ts'
+import { describeSize, fits, hasMemory, type ResolvedSize, roomDifferences } from './size.ts'
 import { machineOf, recordedHost, type View } from './view.ts'
 
 /** What cannot be seen now stays as it was told. */
@@ -19,31 +19,59 @@ function sizeChanges(view: View, machine: ObservedMachine): PendingChange[] {
     return [{ field: 'spec.size', from, to, effect: 'NextStart', message: resolved.size.problem.message }]
   }
   const declared = resolved.size.value
-  if (hasSize(machine, declared)) return []
-  const applied = whenApplied(view, declared)
-  return differences(vm, declared, machine).map((difference) => ({ ...difference, ...applied }))
+  const slot = slotOf(view)
+  // How far it can grow is as far as its slot has room: what the slot keeps from it is no change to come.
+  const wanted = view.size && (!slot || fits(declared, slot)) ? view.size : declared
+  // What it gets at once is not pending.
+  const soon = { ...machine, ...view.observed.resize }
+  const applied = whenApplied(slot, declared)
+  return differences(vm, wanted, soon).map((difference) => ({ ...difference, ...applied }))
 }
 
 function differences(
   { spec }: VirtualMachine,
-  declared: ResolvedSize,
-  machine: ObservedMachine,
+  wanted: ResolvedSize,
+  machine: Pick<ObservedMachine, SizeField>,
 ): Pick<PendingChange, 'field' | 'from' | 'to'>[] {
+  const fields = differingFields(machine, wanted)
+  if (fields.length === 0) return []
   if (!spec.resources) {
-    const to = `${declared.name} (${describeSize(declared)})`
-    return [{ field: 'spec.size', from: describeSize(machine), to }]
+    return [{ field: 'spec.size', from: describeSize(machine), to: `${wanted.name} (${describeSize(wanted)})` }]
   }
-  const cpus = { field: 'spec.resources.cpus', from: String(machine.cpus), to: String(declared.cpus) }
-  const memory = {
-    field: 'spec.resources.memory',
-    from: formatBytes(machine.memory),
-    to: formatBytes(declared.memory),
-  }
-  return [...(machine.cpus === declared.cpus ? [] : [cpus]), ...(hasMemory(machine, declared) ? [] : [memory])]
+  return fields.map((field) => ({
+    field: `spec.resources.${field}`,
+    from: amountOf(machine, field),
+    to: amountOf(wanted, field),
+  }))
 }
 
-function whenApplied({ vm, claimed }: View, declared: ResolvedSize): Pick<PendingChange, 'effect' | 'message'> {
-  const slot = claimed.find(({ metadata }) => metadata.name === vm.status?.slot)
+type SizeField = 'cpus' | 'memory' | 'maxCpus' | 'maxMemory'
+
+const differingFields = (machine: Pick<ObservedMachine, SizeField>, wanted: ResolvedSize): readonly SizeField[] => [
+  ...(machine.cpus === wanted.cpus ? [] : (['cpus'] as const)),
+  ...(hasMemory(machine, wanted) ? [] : (['memory'] as const)),
+  ...roomDifferences(machine, wanted),
+]
+
+function amountOf(
+  { cpus, memory, maxCpus = cpus, maxMemory = memory }: Pick<ObservedMachine, SizeField>,
+  field: SizeField,
+): string {
+  switch (field) {
+    case 'cpus':
+      return String(cpus)
+    case 'maxCpus':
+      return String(maxCpus)
+    case 'memory':
+      return formatBytes(memory)
+    case 'maxMemory':
+      return formatBytes(maxMemory)
+  }
+}
+
+const slotOf = ({ claimed, vm }: View) => claimed.find(({ metadata }) => metadata.name === vm.status?.slot)
+
+function whenApplied(slot: Slot | undefined, declared: ResolvedSize): Pick<PendingChange, 'effect' | 'message'> {
   if (!slot || fits(declared, slot)) return { effect: 'NextStart', message: 'applied when the machine is started next' }
   const { name } = slot.metadata
   const room = `${slot.spec.cpus} CPUs, ${slot.spec.memory}`

@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Hosts } from '../../hypervisor/hosts.ts'
+import type { LiveSize, MachineSpec } from '../../hypervisor/port.ts'
 import type { EventRecorder, KubeClient } from '../../kube/port.ts'
 import type { Clock } from '../../runtime/port.ts'
 import type { Settling } from '../../runtime/settling.ts'
@@ -96,23 +98,43 @@ export class StartAttempts {
   }
 }
 
+type DefinedSize = Pick<MachineSpec, 'cpus' | 'memory' | 'maxCpus' | 'maxMemory'>
+
 /**
  * With what size machines were defined last, by instance id. A host that makes something else of it is not told again
  * and again.
  */
 export class Definitions {
-  readonly #sizes = new Map<string, string>()
+  readonly #sizes = new Map<string, DefinedSize>()
 
-  defined(instanceID: string, { cpus, memory }: { readonly cpus: number; readonly memory: number }): void {
-    this.#sizes.set(instanceID, `${cpus} ${memory}`)
+  defined(instanceID: string, size: DefinedSize): void {
+    this.#sizes.set(instanceID, size)
   }
 
-  isDefined(instanceID: string, { cpus, memory }: { readonly cpus: number; readonly memory: number }): boolean {
-    return this.#sizes.get(instanceID) === `${cpus} ${memory}`
+  isDefined(instanceID: string, { cpus, memory, maxCpus, maxMemory }: DefinedSize): boolean {
+    const last = this.#sizes.get(instanceID)
+    return last?.cpus === cpus && last.memory === memory && last.maxCpus === maxCpus && last.maxMemory === maxMemory
   }
 
   forget(instanceID: string): void {
     this.#sizes.delete(instanceID)
+  }
+}
+
+/** What hosts have refused to give to machines that run, by instance id: they are not asked for it again and again. */
+export class Resizes {
+  readonly #refused = new Map<string, LiveSize>()
+
+  refused(instanceID: string, size: LiveSize): void {
+    this.#refused.set(instanceID, size)
+  }
+
+  isRefused(instanceID: string, size: LiveSize): boolean {
+    return isDeepStrictEqual(this.#refused.get(instanceID), size)
+  }
+
+  forget(instanceID: string): void {
+    this.#refused.delete(instanceID)
   }
 }
 
@@ -121,5 +143,6 @@ export interface Memory {
   readonly shutdowns: Stops
   readonly starts: StartAttempts
   readonly definitions: Definitions
+  readonly resizes: Resizes
   readonly claims: ClaimsUnderWay
 }

@@ -38,6 +38,12 @@ function lineOf(step: Step, view: View): Line | undefined {
           slot: step.slot,
         }
       return { action: 'Create', reason: 'Created', note: `defined on hypervisor ${host}`, slot: step.slot }
+    case 'Resize':
+      return {
+        action: 'Resize',
+        reason: 'Resized',
+        note: `has ${describeSize({ ...(machineOf(view) ?? { cpus: 0, memory: 0 }), ...step.size })} now, while it runs`,
+      }
     case 'Start':
       return machineOf(view)?.power === 'Suspended'
         ? { action: 'Resume', reason: 'Resumed', note: `goes on from its saved memory on hypervisor ${host}` }

@@ -4,7 +4,7 @@
  */
 import type { LastStop, Queue } from '../../api/index.ts'
 import type { ErrorCode } from '../../errors/index.ts'
-import type { MachineObservation } from '../../hypervisor/port.ts'
+import type { LiveSize, MachineObservation } from '../../hypervisor/port.ts'
 import type { Decision } from '../../placement/index.ts'
 
 /** A Slot whose claim names this machine. */
@@ -92,6 +92,8 @@ export interface Observed {
   readonly poolProblem?: Problem
   /** It is off, and defined with another size than the one in force. */
   readonly outdated?: boolean
+  /** What it can be given of its size while it runs. */
+  readonly resize?: LiveSize
   /** No call for this machine can still be on its way (the T rule). */
   readonly settled: boolean
   /** It was started again and again: it goes off too soon after each start. */
@@ -119,6 +121,7 @@ export type Step =
   | { readonly do: 'ServeRestart' }
   | { readonly do: 'Pause' }
   | { readonly do: 'Unpause' }
+  | { readonly do: 'Resize'; readonly size: LiveSize }
   | { readonly do: 'BeginSuspend' }
   | { readonly do: 'Suspend' }
   | { readonly do: 'DiscardMemory' }

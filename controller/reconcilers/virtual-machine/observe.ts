@@ -1,6 +1,7 @@
 /** Reads everything that a pass needs, once: the API first (cache, or live), then the host, live. Changes nothing. */
 import { parseDuration, type Slot, slots, type VirtualMachine, virtualMachines } from '../../api/index.ts'
 import { toBerthError } from '../../errors/index.ts'
+import type { LiveSize, ObservedMachine } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import { secrets } from '../../kube/resources.ts'
 import { choosePool } from '../../placement/index.ts'
@@ -12,7 +13,7 @@ import { poolOffers } from './offers.ts'
 import { placementOf } from './placement.ts'
 import { wantsToRun } from './plan.ts'
 import { resolve, rootDisk } from './resolve.ts'
-import { hasSize, type ResolvedSize, sizeInForce } from './size.ts'
+import { hasSize, inPlace, type ResolvedSize, roomDifferences, sizeInForce } from './size.ts'
 import type { View } from './view.ts'
 
 /** A guest that is still booting does not hear the power button: it is asked again after so long. */
@@ -64,7 +65,9 @@ export async function observe(
   const placement = placementOf(vm, desired, resolved, problem, dependencies, memory)
   const placing = placementState(vm, dependencies)
   const slot = claimed.find(({ metadata }) => metadata.name === desired.recordedSlot)
-  const size = sizeInForce(vm, resolved.size, slot)
+  const features = host?.connected ? host.session.information.capabilities.features : []
+  const size = sizeInForce(vm, resolved.size, slot, features)
+  const resize = resizeOf(desired, observations, size, features, memory)
   const observed: Observed = {
     hosts: observations,
     ...(problem === undefined ? {} : { problem }),
@@ -73,6 +76,7 @@ export async function observe(
     ...poolProblem(vm, observations, dependencies),
     imagePlaced: placing?.state === 'Ready',
     outdated: isOutdated(desired, observations, size, memory),
+    ...(resize === undefined ? {} : { resize }),
     settled,
     startDelayed: startsIn > 0,
     shutdown: shutdownFacts(vm, desired, memory, dependencies),
@@ -102,10 +106,32 @@ function isOutdated(
   size: ResolvedSize | undefined,
   { definitions }: Memory,
 ): boolean {
-  const host = hosts.get(hypervisor ?? '')
-  const machine = host?.reachable ? host.observation.machine : undefined
+  const machine = recordedMachine(hypervisor, hosts)
   if (machine?.power !== 'Stopped' || size === undefined) return false
-  return !hasSize(machine, size) && !definitions.isDefined(instanceID, size)
+  const differs = !hasSize(machine, size) || roomDifferences(machine, size).length > 0
+  return differs && !definitions.isDefined(instanceID, size)
+}
+
+/** What it is to be given while it runs, unless its host has refused that. */
+function resizeOf(
+  { instanceID, hypervisor }: Desired,
+  hosts: ReadonlyMap<string, HostObservation>,
+  size: ResolvedSize | undefined,
+  features: readonly string[],
+  { resizes }: Memory,
+): LiveSize | undefined {
+  const machine = recordedMachine(hypervisor, hosts)
+  if (machine?.power !== 'Running' || size === undefined) return undefined
+  const change = inPlace(machine, size, features)
+  return Object.keys(change).length === 0 || resizes.isRefused(instanceID, change) ? undefined : change
+}
+
+function recordedMachine(
+  hypervisor: string | undefined,
+  hosts: ReadonlyMap<string, HostObservation>,
+): ObservedMachine | undefined {
+  const host = hosts.get(hypervisor ?? '')
+  return host?.reachable ? host.observation.machine : undefined
 }
 
 /** The longest deadline of a call to that hypervisor, ms; also while it is away. */

@@ -7,7 +7,7 @@ import { retried } from '../shared/retried.ts'
 import { isUntried } from '../shared/untried.ts'
 import { act } from './act.ts'
 import { ClaimsUnderWay } from './claims.ts'
-import { Definitions, type Dependencies, type Memory, StartAttempts, Stops } from './dependencies.ts'
+import { Definitions, type Dependencies, type Memory, Resizes, StartAttempts, Stops } from './dependencies.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
 import { needsLiveRead, type Problem, type Step } from './model.ts'
 import { fromCache, observe, readLive } from './observe.ts'
@@ -42,6 +42,7 @@ export class VirtualMachineReconciler implements Reconciler {
     starts: new StartAttempts(),
     claims: new ClaimsUnderWay(),
     definitions: new Definitions(),
+    resizes: new Resizes(),
   }
   readonly #waits = new SlotWaits()
 
@@ -186,6 +187,7 @@ export class VirtualMachineReconciler implements Reconciler {
     this.#memory.shutdowns.forget(instanceID)
     this.#memory.starts.forget(instanceID)
     this.#memory.definitions.forget(instanceID)
+    this.#memory.resizes.forget(instanceID)
   }
 
   /** No host tells when a guest gets its address: it is looked up often at first, then ever less, for ten minutes. */

@@ -1,6 +1,7 @@
 /** CPUs and memory that are changed on a machine that exists: what is told, and when they are applied. */
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import { type VirtualMachineSpec, virtualMachineSizes, virtualMachines } from '../../api/index.ts'
+import { BerthError } from '../../errors/index.ts'
 import { conditionOf } from '../shared/conditions.ts'
 import { aMachine, aSize, aSlot, Lab, readyOf } from '../testing/lab.ts'
 import { VirtualMachineReconciler } from './reconciler.ts'
@@ -125,7 +126,7 @@ describe('a machine that runs', () => {
     await bringUp()
     lab.host.after = (method) => {
       const machine = lab.host.machines.get(lab.machine().metadata.uid)
-      if (method === 'define' && machine) Object.assign(machine, { spec: { ...machine.spec, cpus: 1 } })
+      if (method === 'define' && machine) Object.assign(machine, { spec: { ...machine.spec, cpus: 1, maxCpus: 1 } })
     }
     await change({ ...resources(2, '1Gi'), restart: { token: 'now', mode: 'Cold' } })
     expect(readyOf(lab.machine())).toBe('True Running')
@@ -140,6 +141,111 @@ describe('a machine that runs', () => {
     await restart()
     expect(status()?.disks?.[0]?.size).toBe('2Gi')
     expect(readyOf(lab.machine())).toBe('True Running')
+  })
+})
+
+describe('a machine with room to grow', () => {
+  const grown = (cpus: number, memory: string, maxCpus = 2, maxMemory = '2Gi') => ({
+    resources: { cpus, memory, maxCpus, maxMemory },
+  })
+  const bringUpSmall = () => bringUp({ size: undefined, ...grown(1, '512Mi') })
+  const room = () => {
+    const { maxCpus = 0, maxMemory = 0 } = lab.host.machines.get(lab.machine().metadata.uid)?.spec ?? {}
+    return [maxCpus, maxMemory / 2 ** 20]
+  }
+  const asked = () => lab.host.calls.filter(({ method }) => method === 'resize').map(({ args }) => args[1])
+
+  it('is given more while it runs, and less memory again, and nothing is pending', async () => {
+    await bringUpSmall()
+    const calls = lab.host.calls.length
+    await change(grown(2, '1Gi'))
+    await change(grown(2, '768Mi'))
+    expect(lab.host.calls.slice(calls).map(({ method }) => method)).toEqual(['resize', 'resize'])
+    expect(amounts()).toEqual([2, 768])
+    expect(pending()).toEqual([])
+    expect(status()?.size).toMatchObject({ cpus: 2, memory: '768Mi', maxCpus: 2, maxMemory: '2Gi' })
+    expect(lab.events.map(({ note }) => note)).toContain('has 2 CPUs, 1Gi, up to 2 CPUs, 2Gi now, while it runs')
+    await restart()
+    expect(amounts()).toEqual([2, 768])
+  })
+
+  it('gets with its next start what it cannot be given now: fewer CPUs, or what is beyond its room', async () => {
+    await bringUp({ size: undefined, ...grown(2, '512Mi', 2, '1Gi') })
+    await change(grown(1, '2Gi', 2, '2Gi'))
+    expect(pending()).toEqual([
+      ['spec.resources.cpus', '2', '1', 'NextStart'],
+      ['spec.resources.memory', '512Mi', '2Gi', 'NextStart'],
+      ['spec.resources.maxMemory', '1Gi', '2Gi', 'NextStart'],
+    ])
+    expect(asked()).toEqual([])
+    await restart()
+    expect([amounts(), room()]).toEqual([
+      [1, 2048],
+      [2, 2048],
+    ])
+    expect(pending()).toEqual([])
+  })
+
+  it('grows no further than its slot has room, and beyond it in a larger slot', async () => {
+    await bringUp({ size: undefined, ...grown(1, '512Mi', 8, '8Gi') })
+    expect(room()).toEqual([2, 2048])
+    expect(pending()).toEqual([])
+    lab.kube.put(aSlot('s9', { cpus: 8, memory: '8Gi' }))
+    await change(grown(4, '512Mi', 8, '8Gi'))
+    expect(pending().map(([field, , , effect]) => [field, effect])).toContainEqual([
+      'spec.resources.cpus',
+      'NextPlacement',
+    ])
+    await change({ powerState: 'Stopped' })
+    await change({ powerState: 'Running' })
+    expect([amounts(), room()]).toEqual([
+      [4, 512],
+      [8, 8192],
+    ])
+  })
+
+  it('is asked once where its host refuses, told so, and changed by its next start', async () => {
+    await bringUpSmall()
+    let times = 0
+    lab.host.before = (method) => {
+      if (method !== 'resize') return
+      times++
+      throw new BerthError('HypervisorRefused', 'no such thing here')
+    }
+    await expect(change(grown(2, '512Mi'))).rejects.toMatchObject({ code: 'HypervisorRefused' })
+    await settle()
+    expect(times).toBe(1)
+    expect(lab.events.filter(({ reason }) => reason === 'HypervisorRefused')).toHaveLength(1)
+    expect(pending()).toEqual([['spec.resources.cpus', '1', '2', 'NextStart']])
+    expect(readyOf(lab.machine())).toBe('True Running')
+    await restart()
+    expect(amounts()).toEqual([2, 512])
+  })
+
+  it('is given back what somebody took from it on its host', async () => {
+    await bringUpSmall()
+    const machine = lab.host.machines.get(lab.machine().metadata.uid)
+    if (machine) machine.spec = { ...machine.spec, memory: 256 * 2 ** 20 }
+    await settle()
+    expect(amounts()).toEqual([1, 512])
+  })
+
+  it('is not asked while it is paused, nor on a host that cannot', async () => {
+    await bringUpSmall()
+    await change({ powerState: 'Paused', ...grown(2, '512Mi') })
+    expect(asked()).toEqual([])
+    await change({ powerState: 'Running' })
+    expect(asked()).toEqual([{ cpus: 2 }])
+    const { capabilities } = lab.host.information
+    lab.host.information = { ...lab.host.information, capabilities: { ...capabilities, features: [] } }
+    await change(grown(2, '1Gi'))
+    expect(asked()).toHaveLength(1)
+    expect(pending()).toContainEqual(['spec.resources.memory', '512Mi', '1Gi', 'NextStart'])
+    await restart()
+    expect([amounts(), room()]).toEqual([
+      [2, 1024],
+      [2, 1024],
+    ])
   })
 })
 

@@ -137,9 +137,10 @@ function hardware(view: View, step: Step): Fields {
   return fields as Fields
 }
 
-const written = ({ memory, storage, ...rest }: ResolvedSize): NonNullable<VirtualMachineStatus['size']> => ({
+const written = ({ memory, maxMemory, storage, ...rest }: ResolvedSize): NonNullable<VirtualMachineStatus['size']> => ({
   ...rest,
   memory: formatBytes(memory),
+  ...(maxMemory === undefined ? {} : { maxMemory: formatBytes(maxMemory) }),
   ...(storage === undefined ? {} : { storage: formatBytes(storage) }),
 })
 

@@ -433,7 +433,7 @@ export const unknownFields: Readonly<Record<Kind, Changes>> = {
   Slot: { 'spec.host': 'a' },
   StoragePool: { 'spec.volumeFormat': 'Raw', 'spec.cloneMode': 'Auto' },
   Network: { 'spec.visibility': 'Hidden', 'spec.ipv4': {} },
-  VirtualMachineSize: { 'spec.cpuSpeed': '2G', 'spec.maxCpus': 4 },
+  VirtualMachineSize: { 'spec.cpuSpeed': '2G' },
   ClusterImage: { 'spec.family': 'debian', 'spec.source.upload': {} },
   Image: { 'spec.owner': { name: 'alice' }, 'spec.lifecycle': 'Current' },
   VirtualMachine: {
