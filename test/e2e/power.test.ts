@@ -130,13 +130,13 @@ describe('wrong input, by kubectl', () => {
 })
 
 describe('O4: restarts', () => {
-  test('less memory is listed as pending, and done nothing about; taken back, and asked for again', async () => {
+  test('less room for memory is listed as pending, and done nothing about; taken back, and asked for again', async () => {
     const fields = ({ status }: VirtualMachine) => status?.pendingChanges?.map(({ field }) => field)
-    const smaller = { size: null, resources: { cpus: 1, memory: '120Mi' } }
-    expect(fields(await change(smaller, 'Running'))).toEqual(['spec.resources.memory'])
+    const smaller = { size: null, resources: { cpus: 1, memory: '120Mi', maxMemory: '120Mi' } }
+    expect(fields(await change(smaller, 'Running'))).toEqual(['spec.resources.maxMemory'])
     expect(fields(await change({ size: 'tiny', resources: null }, 'Running'))).toBeUndefined()
     await change(smaller, 'Running')
-    expect(await virsh('dommemstat', domain)).toContain(`actual ${128 * 1024}`)
+    expect(await virsh('dominfo', domain)).toMatch(/Max memory: +131072 KiB/)
   })
 
   test('restart warm is seen active, inactive, active; the slot is kept, and it is one restart', async () => {
@@ -162,6 +162,26 @@ describe('O4: restarts', () => {
     const events = await lab.events('VirtualMachine', 'power')
     expect(events.filter(({ reason }) => reason === 'Restarting')).toHaveLength(1)
   })
+})
+
+test('with room to grow, a guest is given memory and gives it back while it runs', async () => {
+  const withRoom = (memory: string) => ({ resources: { cpus: 1, memory, maxMemory: '128Mi' } })
+  const { status } = await change(withRoom('120Mi'), 'Running')
+  expect(status?.pendingChanges?.map(({ field }) => field)).toEqual(['spec.resources.maxMemory'])
+  await restart('room', 'Cold')
+  const before = await bootID()
+  const since = witnesses.mark()
+  for (const memory of ['128Mi', '112Mi']) {
+    const vm = await change(withRoom(memory), 'Running')
+    expect(vm.status).toMatchObject({ size: { memory } })
+    expect(vm.status?.pendingChanges).toBeUndefined()
+    await until(`the guest has ${memory}`, async () =>
+      (await virsh('dommemstat', domain)).includes(`actual ${Number.parseInt(memory, 10) * 1024}`),
+    )
+  }
+  expect(await bootID()).toBe(before)
+  expect(witnesses.lifecycle(since)).toEqual([])
+  expectBoundSince(since)
 })
 
 describe('O5: suspended and paused', () => {

@@ -25,15 +25,17 @@ function sizeChanges(view: View, machine: ObservedMachine): PendingChange[] {
   // What it gets at once is not pending.
   const soon = { ...machine, ...view.observed.resize }
   const applied = whenApplied(slot, declared)
-  return differences(vm, wanted, soon).map((difference) => ({ ...difference, ...applied }))
+  // Room that it has and nobody spoke of goes with its next start.
+  const fields = differingFields(soon, wanted).filter((field) => declared[field] !== undefined)
+  return differences(vm, wanted, soon, fields).map((difference) => ({ ...difference, ...applied }))
 }
 
 function differences(
   { spec }: VirtualMachine,
   wanted: ResolvedSize,
   machine: Pick<ObservedMachine, SizeField>,
+  fields: readonly SizeField[],
 ): Pick<PendingChange, 'field' | 'from' | 'to'>[] {
-  const fields = differingFields(machine, wanted)
   if (fields.length === 0) return []
   if (!spec.resources) {
     return [{ field: 'spec.size', from: describeSize(machine), to: `${wanted.name} (${describeSize(wanted)})` }]

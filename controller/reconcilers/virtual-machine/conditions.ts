@@ -4,6 +4,7 @@ import { volumeNames } from '../../hypervisor/port.ts'
 import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
 import { pendingChanges } from './changes.ts'
+import { planHardware } from './hardware.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
 import { asDeclared, powerStateSynced } from './power-condition.ts'
@@ -88,6 +89,8 @@ function ready(
       'GuestShutDown',
       'the guest shut itself down: set a new restart.token to start it (or powerState to Stopped, and once it is Ready so, to Running)',
     )
+  if (planHardware(desired, view.observed)?.do === 'AwaitSettled')
+    return isFalse('Ready', 'Applying', 'changes wait until no earlier call can still arrive at the host')
   return isTrue('Ready', desired.powerState, asDeclared[desired.powerState])
 }
 

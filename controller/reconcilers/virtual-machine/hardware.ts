@@ -5,6 +5,8 @@ export function planHardware(desired: Desired, observed: Observed): Step | undef
   return planSize(desired, observed)
 }
 
-function planSize({ runSeen }: Desired, { resize }: Observed): Step | undefined {
-  return resize && runSeen ? { do: 'Resize', size: resize } : undefined
+/** A resize of before that is late would undo the next one. */
+function planSize({ runSeen }: Desired, { resize, settled }: Observed): Step | undefined {
+  if (!resize || !runSeen) return undefined
+  return settled ? { do: 'Resize', size: resize } : { do: 'AwaitSettled' }
 }

@@ -222,6 +222,16 @@ describe('a machine with room to grow', () => {
     expect(amounts()).toEqual([2, 512])
   })
 
+  it('has room that nobody asks for any more until its next start, and nothing is said of it', async () => {
+    await bringUpSmall()
+    await change({ resources: { cpus: 1, memory: '512Mi' } })
+    expect(pending()).toEqual([])
+    await change({ resources: { cpus: 1, memory: '512Mi', maxMemory: '1Gi' } })
+    expect(pending()).toEqual([['spec.resources.maxMemory', '2Gi', '1Gi', 'NextStart']])
+    await restart()
+    expect(room()).toEqual([1, 1024])
+  })
+
   it('is given back what somebody took from it on its host', async () => {
     await bringUpSmall()
     const machine = lab.host.machines.get(lab.machine().metadata.uid)

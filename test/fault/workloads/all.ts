@@ -180,19 +180,19 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'resize-running',
-    title: 'a machine that has room to grow is given more while it runs, and less memory again',
+    title: 'a machine that has room to grow is given more memory while it runs, and less again',
     ...oneHost(1),
     steps: [
-      begin('web', { size: undefined, resources: { cpus: 1, memory: '512Mi', maxCpus: 2, maxMemory: '1Gi' } }),
-      running('web', change('web', { resources: { cpus: 2, memory: '1Gi', maxCpus: 2, maxMemory: '1Gi' } })),
+      begin('web', { size: undefined, resources: { cpus: 1, memory: '512Mi', maxMemory: '1Gi' } }),
+      running('web', change('web', { resources: { cpus: 1, memory: '1Gi', maxMemory: '1Gi' } })),
       {
         what: 'it has more',
-        until: (world) => machine(world, 'web')?.status?.size?.cpus === 2,
-        act: change('web', { resources: { cpus: 2, memory: '512Mi', maxCpus: 2, maxMemory: '1Gi' } }),
+        until: (world) => machine(world, 'web')?.status?.size?.memory === '1Gi',
+        act: change('web', { resources: { cpus: 1, memory: '768Mi', maxMemory: '1Gi' } }),
       },
       {
-        what: 'it has less memory',
-        until: (world) => machine(world, 'web')?.status?.size?.memory === '512Mi',
+        what: 'it has less',
+        until: (world) => machine(world, 'web')?.status?.size?.memory === '768Mi',
       },
     ],
   },
