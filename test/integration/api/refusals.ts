@@ -282,6 +282,8 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
   ],
 
   VirtualMachineSize: [
+    refusal({ 'spec.maxCpus': 1 }, 'spec.maxCpus', 'maxCpus must not be less than cpus'),
+    refusal({ 'spec.maxMemory': '128Mi' }, 'spec.maxMemory', 'maxMemory must not be less than memory'),
     refusal({ 'metadata.name': 'Small' }, 'metadata.name', 'metadata.name'),
     refusal({ 'spec.cpus': 1025 }, 'spec.cpus', 'less than or equal to 1024'),
     refusal({ 'spec.memory': undefined }, 'spec.memory', 'Required value'),
@@ -299,6 +301,11 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
     refusal({ 'spec.resources': { cpus: 1, memory: '1Gi' } }, 'spec', 'exactly one of size, resources must be set'),
     refusal({ 'spec.size': 'Small' }, 'spec.size', dotted),
     refusal({ 'spec.size': undefined, 'spec.resources': { cpus: 1 } }, 'spec.resources.memory', 'Required value'),
+    refusal(
+      { 'spec.size': undefined, 'spec.resources': { cpus: 2, memory: '1Gi', maxCpus: 1 } },
+      'spec.resources.maxCpus',
+      'maxCpus must not be less than cpus',
+    ),
     refusal(
       { 'spec.size': undefined, 'spec.resources': { cpus: 1, memory: '1Mi' } },
       'spec.resources.memory',
