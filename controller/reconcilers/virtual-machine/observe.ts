@@ -7,11 +7,14 @@ import { choosePool } from '../../placement/index.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
+import { diskFacts } from './disk-facts.ts'
+import type { DiskFacts } from './disk-model.ts'
+import { isUsable } from './disks.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
 import { poolOffers } from './offers.ts'
 import { placementOf } from './placement.ts'
 import { wantsToRun } from './plan.ts'
-import { resolve, rootDisk } from './resolve.ts'
+import { type Resolved, resolve, rootDisk } from './resolve.ts'
 import { hasSize, type ResolvedSize, sizeInForce } from './size.ts'
 import type { View } from './view.ts'
 
@@ -65,6 +68,7 @@ export async function observe(
   const placing = placementState(vm, dependencies)
   const slot = claimed.find(({ metadata }) => metadata.name === desired.recordedSlot)
   const size = sizeInForce(vm, resolved.size, slot)
+  const disks = disksOf(vm, desired, resolved, observations, dependencies, memory)
   const observed: Observed = {
     hosts: observations,
     ...(problem === undefined ? {} : { problem }),
@@ -72,7 +76,9 @@ export async function observe(
     ...(rootPool === undefined ? {} : { rootPool }),
     ...poolProblem(vm, observations, dependencies),
     imagePlaced: placing?.state === 'Ready',
-    outdated: isOutdated(desired, observations, size, memory),
+    outdated: isOutdated(desired, observations, size, disks, memory),
+    disks,
+    features: host?.connected ? host.session.information.capabilities.features : [],
     settled,
     startDelayed: startsIn > 0,
     shutdown: shutdownFacts(vm, desired, memory, dependencies),
@@ -88,6 +94,7 @@ export async function observe(
     desired,
     observed,
     interfaces: await readInterfaces(desired, observed, dependencies, signal),
+    disksIn: memory.disks.lookIn(desired.instanceID, dependencies.clock.monotonic()),
     settlesIn: dependencies.settling.waitFor(desired.instanceID, vm.metadata.uid, settleTime),
     ...(host?.connected ? { host: host.session.information } : {}),
     ...(placingPercent === undefined ? {} : { placingPercent }),
@@ -100,12 +107,39 @@ function isOutdated(
   { instanceID, hypervisor }: Desired,
   hosts: ReadonlyMap<string, HostObservation>,
   size: ResolvedSize | undefined,
+  disks: readonly DiskFacts[],
   { definitions }: Memory,
 ): boolean {
   const host = hosts.get(hypervisor ?? '')
   const machine = host?.reachable ? host.observation.machine : undefined
   if (machine?.power !== 'Stopped' || size === undefined) return false
-  return !hasSize(machine, size) && !definitions.isDefined(instanceID, size)
+  const hardware = { ...size, disks: disks.filter(isUsable).map(({ name }) => name) }
+  return !(hasSize(machine, size) && hasDisks(disks)) && !definitions.isDefined(instanceID, hardware)
+}
+
+/** The root is in every definition. */
+const hasDisks = (disks: readonly DiskFacts[]): boolean =>
+  disks.every((disk) => disk.name === 'root' || disk.overlaid || disk.defined === isUsable(disk))
+
+function disksOf(
+  vm: ReadObject<VirtualMachine>,
+  { instanceID, hypervisor: recorded, claims }: Desired,
+  resolved: Resolved,
+  observations: ReadonlyMap<string, HostObservation>,
+  { caches, clock }: Dependencies,
+  { disks }: Memory,
+): DiskFacts[] {
+  const hypervisor = recorded ?? claims[0]?.hypervisor
+  if (hypervisor === undefined) return []
+  const host = observations.get(hypervisor)
+  const generation = vm.metadata.generation ?? 1
+  return diskFacts(vm, {
+    caches,
+    resolved,
+    hypervisor,
+    ...(host?.reachable ? { observation: host.observation } : {}),
+    attempts: (disk) => disks.held(instanceID, disk, generation, clock.monotonic()),
+  })
 }
 
 /** The longest deadline of a call to that hypervisor, ms; also while it is away. */
