@@ -1,6 +1,6 @@
 import { type Connection, DomainUndefineFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import type { MachineSpec, RootDisk } from '../../hypervisor/port.ts'
+import type { MachineSpec, NewDisk } from '../../hypervisor/port.ts'
 import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
 import { type DomainDefinition, findMovedDisk, formatDomain, type PlacedDisk, parkDomain } from './domain-xml.ts'
 import { findOwnDomain, ifDefined, isQEMU, type OwnDomain } from './domains.ts'
@@ -13,12 +13,13 @@ import { activePool, deleteVolume, findVolume, overlayVolumeXML } from './volume
 /** See `Session.createDisk`. */
 export async function createDisk(
   connection: Connection,
-  { instanceID, pool: poolName, volume, image, capacity }: RootDisk,
+  { instanceID, pool: poolName, volume, image, capacity }: NewDisk,
   options: LibvirtCallOptions,
 ): Promise<void> {
   requireOwnName(instanceID, volume)
   const pool = await activePool(connection, poolName, options)
   if ((await findVolume(pool, volume, options)) !== undefined) return
+  if (image === undefined) throw new BerthError('NotSupported', 'Blank disks are not made yet.')
   const { state, details } = await placedImage(pool, image.digest, options)
   if (state !== 'Complete' || details === undefined) {
     throw new BerthError('WaitingForImage', `The image ${image.digest} is not in the storage pool '${poolName}' yet.`)

@@ -56,6 +56,7 @@ export async function observeMachine(
       transient: !persistent,
       cpus: info.cpus,
       memory: await memoryOf(domain, reading, info.maxMemory * 1024, options),
+      disks: [],
     },
   }
 }

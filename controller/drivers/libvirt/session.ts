@@ -1,4 +1,5 @@
 import type { Connection, CallOptions as LibvirtCallOptions } from 'node-libvirt'
+import { BerthError } from '../../errors/index.ts'
 import type {
   CallOptions,
   HostInformation,
@@ -8,11 +9,11 @@ import type {
   MachineObservation,
   MachineSpec,
   NetworkAttachment,
+  NewDisk,
   ObservedInterface,
   ObservedPool,
   PlacedImage,
   PoolQuery,
-  RootDisk,
   Session,
   StartOptions,
 } from '../../hypervisor/port.ts'
@@ -107,7 +108,7 @@ export class LibvirtSession implements Session {
     })
   }
 
-  async createDisk(disk: RootDisk, options?: CallOptions): Promise<void> {
+  async createDisk(disk: NewDisk, options?: CallOptions): Promise<void> {
     return this.#call('Mutation', 'operations', options, (connection, calls) => createDisk(connection, disk, calls))
   }
 
@@ -160,6 +161,18 @@ export class LibvirtSession implements Session {
 
   async undefine(instanceID: string, options?: CallOptions): Promise<void> {
     return this.#call('Mutation', 'operations', options, (connection, calls) => undefine(connection, instanceID, calls))
+  }
+
+  async attachDisk(): Promise<void> {
+    throw notYet()
+  }
+
+  async detachDisk(): Promise<void> {
+    throw notYet()
+  }
+
+  async growDisk(): Promise<void> {
+    throw notYet()
   }
 
   async deleteVolume(instanceID: string, pool: string, volume: string, options?: CallOptions): Promise<void> {
@@ -217,3 +230,5 @@ export class LibvirtSession implements Session {
     }
   }
 }
+
+const notYet = () => new BerthError('NotSupported', 'The driver does not change disks of machines yet.')

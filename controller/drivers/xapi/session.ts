@@ -8,11 +8,11 @@ import type {
   MachineObservation,
   MachineSpec,
   NetworkAttachment,
+  NewDisk,
   ObservedInterface,
   ObservedPool,
   PlacedImage,
   PoolQuery,
-  RootDisk,
   Session,
   StartOptions,
 } from '../../hypervisor/port.ts'
@@ -98,7 +98,7 @@ export class XAPISession implements Session {
     })
   }
 
-  createDisk(disk: RootDisk, options: CallOptions = {}): Promise<void> {
+  createDisk(disk: NewDisk, options: CallOptions = {}): Promise<void> {
     return createDisk(this.#view, disk, options)
   }
 
@@ -140,6 +140,18 @@ export class XAPISession implements Session {
 
   undefine(instanceID: string, options: CallOptions = {}): Promise<void> {
     return undefine(this.#view, instanceID, options)
+  }
+
+  async attachDisk(): Promise<void> {
+    throw notYet()
+  }
+
+  async detachDisk(): Promise<void> {
+    throw notYet()
+  }
+
+  async growDisk(): Promise<void> {
+    throw notYet()
   }
 
   async deleteVolume(instanceID: string, pool: string, volume: string, options: CallOptions = {}): Promise<void> {
@@ -184,3 +196,5 @@ async function reading<T>({ signal }: CallOptions = {}, read: () => Promise<T>):
     throw mapError(error, 'Read')
   }
 }
+
+const notYet = () => new BerthError('NotSupported', 'The driver does not change disks of machines yet.')

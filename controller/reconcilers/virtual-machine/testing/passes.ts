@@ -316,6 +316,7 @@ function observationOf({ machines, volumes }: Host, uid: string): MachineObserva
             transient: machine.transient,
             cpus: 1,
             memory: 1,
+            disks: [],
           },
         }
       : {}),
