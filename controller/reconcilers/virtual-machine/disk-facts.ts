@@ -42,36 +42,42 @@ function factsOf(
 ): DiskFacts {
   const { caches, observation, attempts } = context
   const volumeName = entry?.volume ?? volumeNames.disk(instanceIDOf(vm), name)
-  const chosen = entry ? { storagePool: entry.storagePool } : choose(asked, volumeName, context)
-  const storagePool = chosen.storagePool
+  const chosen: Choice = entry ? withPool(entry.storagePool) : choose(asked, volumeName, context)
+  const { storagePool } = chosen
   const object = storagePool === undefined ? undefined : caches.storagePools.get(storagePool)
   const pool = object && hostPool(object)
   const seen = pool !== undefined && (observation?.pools.includes(pool) ?? false)
-  const found = observation?.volumes.find((volume) => volume.name === volumeName && volume.pool === pool)
+  const isRoot = name === 'root'
+  const found = observation?.volumes.find((volume) => volume.name === volumeName && (isRoot || volume.pool === pool))
   const device = observation?.machine?.disks.find((one) => one.name === name)
   const resolved = context.resolved.dataDisks.get(name)
   const made = resolved && 'value' in resolved ? resolved.value : undefined
   const image = entry ? entry.image : made?.image && pinned(made.image)
-  const isDeclared = name === 'root' || (asked !== undefined && isSame(asked, entry))
-  const capacity = asked?.size !== undefined && isDeclared ? parseBytes(asked.size) : recordedSize(entry) ?? made?.capacity
+  const isDeclared = isRoot || (asked !== undefined && isSame(asked, entry))
+  const capacity =
+    asked?.size !== undefined && isDeclared ? parseBytes(asked.size) : (recordedSize(entry) ?? made?.capacity)
+  const tooSmall = found !== undefined && isDeclared && capacity !== undefined && found.capacity < capacity
+  const overlay = observation?.volumes.find((volume) => volume.name.startsWith(`${volumeName}.`))
   const tried = attempts(name)
   const problem =
     tried.problem ??
     (resolved && 'problem' in resolved ? resolved.problem : undefined) ??
     chosen.problem ??
     (entry && observation && !seen ? poolProblem(name, storagePool, pool, context.hypervisor) : undefined) ??
-    tooLarge(name, asked, entry, found?.capacity)
+    tooLarge(name, asked, entry, found?.capacity) ??
+    (overlay && (tooSmall || (!isRoot && !(isDeclared && device))) ? snapshotted(name, overlay.name) : undefined)
   return {
     name,
     declared: isDeclared,
     ...(entry ? { recorded: entry.state ?? 'Creating' } : {}),
     volume: found ? 'There' : seen ? 'Absent' : 'Unknown',
-    tooSmall: found !== undefined && isDeclared && capacity !== undefined && found.capacity < capacity,
+    tooSmall,
     attached: device?.attached ?? false,
     defined: device?.defined ?? false,
     imagePlaced: image === undefined || isPlaced(image, vm.metadata.namespace, storagePool, caches),
     retained: ((isDeclared ? asked : entry)?.deletionPolicy ?? 'Delete') === 'Retain',
-    overlaid: observation?.volumes.some((volume) => volume.name.startsWith(`${volumeName}.`)) ?? false,
+    overlaid: overlay !== undefined,
+    ...(device?.target === undefined ? {} : { target: device.target }),
     ...(tried.held === undefined ? {} : { held: tried.held }),
     ...(problem ? { problem } : {}),
     ...(storagePool === undefined ? {} : { storagePool }),
@@ -103,12 +109,15 @@ const pinned = ({ kind, name, uid, digest, format }: ResolvedImage): NonNullable
   format: format === 'qcow2' ? 'QCOW2' : 'Raw',
 })
 
+interface Choice {
+  readonly storagePool?: string
+  readonly problem?: Problem
+}
+
+const withPool = (storagePool: string | undefined): Choice => (storagePool === undefined ? {} : { storagePool })
+
 /** Where a volume of its name was kept, else the best pool on the hypervisor. */
-function choose(
-  asked: Disk | undefined,
-  volumeName: string,
-  { caches, hypervisor, observation }: DiskContext,
-): { readonly storagePool?: string; readonly problem?: Problem } {
+function choose(asked: Disk | undefined, volumeName: string, { caches, hypervisor, observation }: DiskContext): Choice {
   const named = asked?.storagePool
   const field = `spec.disks[${asked?.name}].storagePool`
   const keeps = observation?.volumes.find((volume) => volume.name === volumeName)?.pool
@@ -119,7 +128,8 @@ function choose(
     const message = `${field}: the volume of this disk was kept in StoragePool ${kept}: name that, or give the disk another name`
     return { problem: { code: 'InvalidConfiguration', message } }
   }
-  const storagePool = kept ?? choosePool(named === undefined ? {} : { pool: named }, poolOffers(hypervisor, caches))?.name
+  const storagePool =
+    kept ?? choosePool(named === undefined ? {} : { pool: named }, poolOffers(hypervisor, caches))?.name
   if (storagePool !== undefined) return { storagePool }
   const why =
     named === undefined
@@ -141,6 +151,11 @@ function poolProblem(
         message: `storage pool ${pool}, which has disk ${disk}, is not started on ${hypervisor}: start it there`,
       }
 }
+
+const snapshotted = (disk: string, volume: string): Problem => ({
+  code: 'Drifted',
+  message: `disk ${disk} is left as it is: somebody made a snapshot of it on the host, volume ${volume}: merge that into the disk, or remove it there`,
+})
 
 /** It was added again, smaller than it was. */
 function tooLarge(

@@ -34,6 +34,8 @@ export interface DiskFacts {
   /** Name of that pool on the host. */
   readonly pool?: string
   readonly volumeName: string
+  /** Device that the guest has it as. */
+  readonly target?: string
   /** Bytes that it has there. */
   readonly size?: number
   /** Bytes that it is to have. */

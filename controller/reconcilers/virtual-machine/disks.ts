@@ -4,7 +4,7 @@
  */
 import type { MachineObservation, ObservedMachine } from '../../hypervisor/port.ts'
 import type { DiskChange, DiskFacts, DiskWork } from './disk-model.ts'
-import { type Desired, type Observed, type Step, wait } from './model.ts'
+import { type Desired, type Observed, type Problem, type Step, wait } from './model.ts'
 import { runs } from './power.ts'
 
 const isRoot = ({ name }: DiskFacts): boolean => name === 'root'
@@ -20,6 +20,11 @@ export const isUsable = (disk: DiskFacts): boolean =>
 /** A disk that was there is not. */
 export const isMissing = ({ recorded, volume }: DiskFacts): boolean =>
   volume === 'Absent' && (recorded === 'Ready' || recorded === 'Missing')
+
+/** Why a disk that is to be deleted cannot be looked for. */
+export const problemOfUnseen = (disks: readonly DiskFacts[] = []): Problem | undefined =>
+  disks.find((disk) => !isRoot(disk) && disk.recorded && !disk.retained && disk.volume === 'Unknown' && disk.problem)
+    ?.problem
 
 /** Of a machine whose power is as declared. A saved memory names its disks: they wait until it runs, or is thrown away. */
 export function planDisks(desired: Desired, observed: Observed): Step | undefined {
@@ -119,7 +124,7 @@ function planAddition(disk: DiskFacts, { features = [] }: Observed): Step | unde
   const grows = !disk.attached || features.includes('GrowDisk')
   const step = planCreation(disk) ?? (grows ? planGrowth(disk) : undefined)
   if (step || isRoot(disk) || disk.volume !== 'There' || disk.recorded === undefined) return step
-  const attaches = !disk.attached && features.includes('HotPlugDisk') && may(disk, 'AttachDisk')
+  const attaches = !(disk.attached && disk.defined) && features.includes('HotPlugDisk') && may(disk, 'AttachDisk')
   return attaches ? { do: 'AttachDisk', disk: disk.name } : undefined
 }
 

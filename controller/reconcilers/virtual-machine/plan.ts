@@ -4,7 +4,7 @@
  * and a deposed leader are one case. docs/decisions/0005-claim-protocol.md tells why each line stands where it does.
  */
 import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
-import { planDisksOfStart } from './disks.ts'
+import { planDisksOfStart, problemOfUnseen } from './disks.ts'
 import { planHardware } from './hardware.ts'
 import { type Claim, type Desired, type HostObservation, type Observed, type Step, wait } from './model.ts'
 import { planPowerOff, planPowerOfRun, planRestart, runs } from './power.ts'
@@ -72,7 +72,8 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   const released = giveBackAny(desired.claims, desired, observed)
   if (released) return released
   const volume = seen?.volumes.find(({ name }) => goesWithIt(name, desired))
-  if (observed.poolProblem) return { do: 'Wait', problem: observed.poolProblem }
+  const unseen = observed.poolProblem ?? problemOfUnseen(observed.disks)
+  if (unseen) return { do: 'Wait', problem: unseen }
   if (volume) return { do: 'DeleteVolume', pool: volume.pool, volume: volume.name }
   // A call that is late could still make a volume or a definition, and nobody would be left to remove it.
   return observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' }

@@ -1,6 +1,12 @@
 /** What a VirtualMachine's spec means, given the objects that it names. Pure over the caches. */
 import { createHash } from 'node:crypto'
-import { type Disk, type ImageRef, parseBytes, type VirtualMachine, type VirtualMachineStatus } from '../../api/index.ts'
+import {
+  type Disk,
+  type ImageRef,
+  parseBytes,
+  type VirtualMachine,
+  type VirtualMachineStatus,
+} from '../../api/index.ts'
 import type { BootMode } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import type { Demand, Turn } from '../../placement/index.ts'
