@@ -42,6 +42,7 @@ function whyItStays(view: View, machine: ObservedMachine, { problem }: DiskFacts
   if (machine.power === 'Suspended')
     return 'its saved memory knows the disk: it is taken out when the machine runs, or is stopped'
   if (!isRunning(view)) return 'it is taken out of the definition'
+  if (!hotPlugs(view)) return `this hypervisor takes no disks from a machine that runs: ${nextStart}`
   return 'the guest is asked to let the disk go: it is taken out when the guest does, or when the machine is started next'
 }
 

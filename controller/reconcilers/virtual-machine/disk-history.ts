@@ -26,6 +26,8 @@ export function lineOfDisk(step: DiskStep, view: View): Line | undefined {
         note: `disk ${step.disk} is given to the machine as it runs`,
       }
     case 'DetachDisk':
+      // That its guest is asked again is no news.
+      if (disk?.defined === false) return undefined
       return {
         action: 'DetachDisk',
         reason: 'DiskDetached',

@@ -33,7 +33,13 @@ export function recordedDisks(view: View, step: Step): ObservedDisk[] | undefine
   return [...kept, ...added]
 }
 
-function newEntry({ name, storagePool, volumeName, capacity, retained, image }: DiskFacts): ObservedDisk {
+/** Hosts round up, to 4 MiB at most. */
+const rounding = 4 * 2 ** 20
+
+function newEntry(disk: DiskFacts): ObservedDisk {
+  const { name, storagePool, volumeName, retained, image, size = 0 } = disk
+  // One that was kept is as large as it is.
+  const capacity = size - (disk.capacity ?? 0) > rounding ? size : disk.capacity
   return {
     name,
     ...(storagePool === undefined ? {} : { storagePool }),

@@ -39,7 +39,7 @@ export function planDisks(desired: Desired, observed: Observed): Step | undefine
   const changes = changesOf(disks, observed.settled).filter(({ to }) => on || to !== 'Creating')
   if (changes.length > 0) return { do: 'RecordDisks', changes }
   const steps = disks.flatMap((disk) => {
-    if (leaves(disk)) return planRemoval(disk, observed.settled) ?? []
+    if (leaves(disk)) return planRemoval(disk, observed) ?? []
     return on ? (planAddition(disk, observed) ?? []) : (planGrowth(disk) ?? [])
   })
   return steps.find((step) => step.do !== 'AwaitSettled') ?? steps[0]
@@ -109,11 +109,14 @@ function changeOf(disk: DiskFacts, settled: boolean): DiskChange['to'] | undefin
 }
 
 /** Out of the machine, by its guest's leave; then its volume goes, or stays. */
-function planRemoval(disk: DiskFacts, settled: boolean): Step | undefined {
+function planRemoval(disk: DiskFacts, { settled, features = [] }: Observed): Step | undefined {
   const { name, pool, volume, volumeName } = disk
   if (disk.recorded !== 'Removing' || isRoot(disk)) return undefined
   if (disk.declared && volume === 'There') return settled ? undefined : { do: 'AwaitSettled' }
-  if (isPart(disk)) return may(disk, 'DetachDisk') ? { do: 'DetachDisk', disk: name } : undefined
+  if (isPart(disk)) {
+    const lets = !disk.attached || features.includes('HotPlugDisk')
+    return lets && may(disk, 'DetachDisk') ? { do: 'DetachDisk', disk: name } : undefined
+  }
   if (volume === 'Unknown' || disk.overlaid) return undefined
   if (!settled) return { do: 'AwaitSettled' }
   if (volume === 'Absent' || disk.retained || pool === undefined || !may(disk, 'DeleteVolume')) return undefined

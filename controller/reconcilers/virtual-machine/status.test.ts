@@ -31,7 +31,7 @@ const on = {
   cpus: 1,
   memory: 2 ** 30,
   disks: [],
-} as ObservedMachine
+} as unknown as ObservedMachine
 const seen = (machine: ObservedMachine | undefined): HostObservation => ({
   reachable: true,
   observation: {
