@@ -128,7 +128,8 @@ export function readCapabilities(xml: string): Pick<Host, 'guests'> & { readonly
       firmware: modes.includes('HVM') ? ['BIOS'] : [],
       storageTypes: ['Directory'],
       features: [
-        ...(has('KVM') || has('QEMU') ? ['GuestAgent'] : []),
+        ...(has('KVM') || has('QEMU') ? ['GrowDisk', 'GuestAgent'] : []),
+        ...(guests.length > 0 ? ['HotPlugDisk'] : []),
         'LinkedClone',
         'Pause',
         ...(saves ? ['Suspend'] : []),

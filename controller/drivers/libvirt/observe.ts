@@ -18,6 +18,7 @@ import type {
   ObservedInterface,
   PowerState,
 } from '../../hypervisor/port.ts'
+import { observedDisks, readDiskDevices, readLiveDiskDevices } from './disk-devices.ts'
 import { type DomainReading, readDomain } from './domain-xml.ts'
 import { findDomain, findOwnDomain, ifDefined, powerState, readPauseReason, stopReason, whyForeign } from './domains.ts'
 
@@ -44,6 +45,9 @@ export async function observeMachine(
   if (live === undefined) return {}
   const [{ state, reason }, info, persistent, hasManagedSave] = live
   const power = powerState(domain, { state, reason }, hasManagedSave)
+  const isOn = power === 'Running' || power === 'Paused'
+  const xml = isOn ? await ifDefined(() => domain.getXML(0, options)) : found.xml
+  if (xml === undefined) return {}
   return {
     machine: {
       tag,
@@ -55,23 +59,18 @@ export async function observeMachine(
       parked: isParked(reading, persistent, hasManagedSave),
       transient: !persistent,
       cpus: info.cpus,
-      memory: await memoryOf(domain, reading, info.maxMemory * 1024, options),
-      disks: [],
+      memory: memoryOf(reading, info.maxMemory * 1024, xml),
+      disks: observedDisks(
+        isOn ? readLiveDiskDevices(xml, found.xml) : [],
+        persistent ? readDiskDevices(found.xml) : [],
+      ),
     },
   }
 }
 
 /** libxl counts its own needs into what a running guest has at most: there, the definition that runs is asked. */
-async function memoryOf(
-  domain: Domain,
-  { virtualisation }: DomainReading,
-  told: number,
-  options: LibvirtCallOptions,
-): Promise<number> {
-  if (virtualisation !== 'Xen') return told
-  const live = await ifDefined(() => domain.getXML(0, options))
-  return live === undefined ? told : readDomain(live).memory
-}
+const memoryOf = ({ virtualisation }: DomainReading, told: number, xml: string): number =>
+  virtualisation === 'Xen' ? readDomain(xml).memory : told
 
 /**
  * Whether the host refuses a start. A saved state starts with the definition inside it, whatever the domain's own says:

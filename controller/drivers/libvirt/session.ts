@@ -1,7 +1,7 @@
 import type { Connection, CallOptions as LibvirtCallOptions } from 'node-libvirt'
-import { BerthError } from '../../errors/index.ts'
 import type {
   CallOptions,
+  DiskSpec,
   HostInformation,
   HypervisorEvent,
   ImageContent,
@@ -20,6 +20,7 @@ import type {
 import { AgentInterfaces } from './agent.ts'
 import { setGuestClock } from './clock.ts'
 import type { Connections, Purpose } from './connections.ts'
+import { attachDisk, detachDisk, growDisk } from './disk-changes.ts'
 import { type Effect, isLibvirtError, mapError } from './errors.ts'
 import { libvirtEvents } from './events.ts'
 import { type Host, readHost } from './host.ts'
@@ -163,16 +164,28 @@ export class LibvirtSession implements Session {
     return this.#call('Mutation', 'operations', options, (connection, calls) => undefine(connection, instanceID, calls))
   }
 
-  async attachDisk(): Promise<void> {
-    throw notYet()
+  async attachDisk(instanceID: string, disk: DiskSpec, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      attachDisk(connection, instanceID, disk, calls),
+    )
   }
 
-  async detachDisk(): Promise<void> {
-    throw notYet()
+  async detachDisk(instanceID: string, name: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      detachDisk(connection, instanceID, name, calls),
+    )
   }
 
-  async growDisk(): Promise<void> {
-    throw notYet()
+  async growDisk(
+    instanceID: string,
+    pool: string,
+    volume: string,
+    capacity: number,
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      growDisk(connection, instanceID, pool, volume, capacity, calls),
+    )
   }
 
   async deleteVolume(instanceID: string, pool: string, volume: string, options?: CallOptions): Promise<void> {
@@ -230,5 +243,3 @@ export class LibvirtSession implements Session {
     }
   }
 }
-
-const notYet = () => new BerthError('NotSupported', 'The driver does not change disks of machines yet.')
