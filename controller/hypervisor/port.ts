@@ -85,6 +85,21 @@ export interface MachineSpec {
   readonly interfaces: readonly InterfaceSpec[]
 }
 
+/** A disk that a machine has. */
+export interface ObservedDisk {
+  /** As in the machine's spec. Absent: it is none of those that Berth gave it (somebody else attached it). */
+  readonly name?: string
+  /** Absent: it is in no pool that Berth gave it one from. */
+  readonly pool?: string
+  readonly volume?: string
+  /** What the guest sees it as, where the host tells: `vda`, `xvdb`. */
+  readonly target?: string
+  /** The machine has it now: it runs, or is paused. */
+  readonly attached: boolean
+  /** It has it from its next start on. */
+  readonly defined: boolean
+}
+
 export interface ObservedVolume {
   readonly pool: string
   readonly name: string
@@ -121,6 +136,8 @@ export interface ObservedMachine {
   /** Up to which it can be given more while it runs. Absent: as cpus, memory. */
   readonly maxCpus?: number
   readonly maxMemory?: number
+  /** Without the seed. */
+  readonly disks: readonly ObservedDisk[]
 }
 
 /** CPUs and memory of a machine that runs; what is absent stays. */
@@ -232,12 +249,13 @@ export type HypervisorEvent =
   | { readonly type: 'Machine'; readonly id: string; readonly instanceID?: string; readonly detail: string }
   | { readonly type: 'Gap'; readonly reason: string }
 
-export interface RootDisk {
+/** A disk to be made. */
+export interface NewDisk {
   readonly instanceID: string
   readonly pool: string
   readonly volume: string
-  /** Digest of the placed image that the disk is a copy-on-write copy of. */
-  readonly image: { readonly digest: string; readonly format: ImageFormat }
+  /** The placed image that the disk is a copy-on-write copy of. Absent: it is blank. */
+  readonly image?: { readonly digest: string; readonly format: ImageFormat }
   /** Size that the guest sees. */
   readonly capacity: number
 }
@@ -280,9 +298,13 @@ export interface Session {
   placedImage(pool: string, digest: string, options?: CallOptions): Promise<PlacedImage>
 
   // Effects on a machine. Each is one step, can be repeated, and works by instance id, never by name.
-  /** Makes a copy-on-write disk over a placed image. An existing volume of that name is left as it is. */
-  createDisk(disk: RootDisk, options?: CallOptions): Promise<void>
-  /** Writes the seed, then defines; never starts. Also un-parks, and mends a wrong tag. A running machine's seed stays. */
+  /** Makes a copy-on-write disk over a placed image, or a blank one. An existing volume of that name is left as it is. */
+  createDisk(disk: NewDisk, options?: CallOptions): Promise<void>
+  /**
+   * Writes the seed, then defines; never starts. Also un-parks, and mends a wrong tag. A running machine's seed stays, and
+   * so do the disks that it has now: the next start has those of the spec, the first of them to boot from. A disk that it
+   * had before keeps what the guest sees it as.
+   */
   define(machine: MachineSpec, options?: CallOptions): Promise<void>
   /**
    * Starts a defined machine; one that is suspended goes on where it was, and its clock is set by its agent, where one
@@ -316,7 +338,28 @@ export interface Session {
   powerOff(instanceID: string, options?: CallOptions): Promise<void>
   /** Removes the definition of a machine that is off. Absent already: nothing. Volumes stay. */
   undefine(instanceID: string, options?: CallOptions): Promise<void>
-  /** Deletes a volume that is named after this instance; any other name is refused. Absent already: nothing. */
+  /**
+   * Gives a machine that runs a disk, at once and in its definition, whichever of them lacks it. Both have it: nothing.
+   * Off: refused, as `define` does it then. Rejects with NotSupported where the host cannot, and with DiskMissing where
+   * the volume is not there.
+   */
+  attachDisk(instanceID: string, disk: DiskSpec, options?: CallOptions): Promise<void>
+  /**
+   * Takes a disk out of the definition, and asks the guest to let go of it; resolves when asked: `observe` tells when it is
+   * gone. A guest may never let go; once off, the machine is without it. Gone already, or none that Berth gave the machine:
+   * nothing. Suspended: refused, as the saved memory has it. The volume stays.
+   */
+  detachDisk(instanceID: string, name: string, options?: CallOptions): Promise<void>
+  /**
+   * Makes a volume larger, one that is named after this instance; any other name is refused. The guest of a machine that
+   * runs is told. At least that large already: nothing. Suspended: refused, as the saved memory knows its size. Rejects
+   * with NotSupported where the host cannot while it runs.
+   */
+  growDisk(instanceID: string, pool: string, volume: string, capacity: number, options?: CallOptions): Promise<void>
+  /**
+   * Deletes a volume that is named after this instance; any other name is refused. Absent already: nothing. Rejects with
+   * InUse while a machine that is on has it, now or from its next start on, or a saved memory does.
+   */
   deleteVolume(instanceID: string, pool: string, volume: string, options?: CallOptions): Promise<void>
 
   // Effects on storage.

@@ -57,6 +57,11 @@ export function findMisfit(demand: Demand, slot: SlotOffer, neighbours?: Neighbo
         : `storage pool ${demand.pool} is not there, not ready, or has no room`,
     )
   }
+  const lacking =
+    demand.disksOn === undefined
+      ? demand.dataPools?.find((pool) => !slot.hypervisor.pools.some((offer) => takesDisk(offer, { pool })))
+      : undefined
+  if (lacking !== undefined) return misfit('Storage', `storage pool ${lacking} is not there, not ready, or has no room`)
   const short = demand.memory - (slot.hypervisor.spareMemory ?? demand.memory)
   if (short > 0) {
     const message = `memory: machines that run on ${slot.hypervisor.name} without a slot leave ${Math.ceil(short / 2 ** 20)}Mi too little`

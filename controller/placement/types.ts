@@ -106,6 +106,8 @@ export interface Demand {
   readonly disksOn?: string
   /** The StoragePool that its root disk must be in, where one is named. */
   readonly pool?: string
+  /** StoragePools that its other disks must be in. */
+  readonly dataPools?: readonly string[]
   readonly networks: readonly string[]
   /** Absent: no machine of its namespace is to be kept apart from others. */
   readonly party?: Party

@@ -176,7 +176,11 @@ export class Wakeups implements ConnectionListener {
   }
 
   #imageOf(vm: ReadObject<VirtualMachine>, previous: ReadObject<VirtualMachine> | undefined, priority: Priority): void {
-    for (const image of [vm.status?.image, previous?.status?.image]) {
+    const named = [vm, previous].flatMap((one) => [
+      one?.status?.image,
+      ...(one?.status?.disks ?? []).map(({ image }) => image),
+    ])
+    for (const image of named) {
       if (image?.kind === 'Image') this.queues.image(`${vm.metadata.namespace}/${image.name}`, priority)
       else if (image) this.queues.clusterImage(image.name, priority)
     }
@@ -188,9 +192,8 @@ export class Wakeups implements ConnectionListener {
       ...virtualMachines.byIndex('imageName', name),
       ...virtualMachines.byIndex('imageUID', metadata.uid),
     ]) {
-      // Progress of a placing is nothing to a machine that has its disk.
-      const made = vm.status?.disks?.some(({ state }) => state === 'Ready') ?? false
-      if (!made) this.queues.virtualMachine(keyOf(vm), priority)
+      // Progress of a placing is nothing to a machine that has its disks.
+      if (awaitsDisks(vm)) this.queues.virtualMachine(keyOf(vm), priority)
     }
   }
 
@@ -238,6 +241,16 @@ function urgencyOf({ object, previous, initial }: CacheChange<WithGeneration>): 
 const effectOf = ({ initial }: { readonly initial?: boolean }): Priority => (initial ? 'Resync' : 'Event')
 
 const paused = (metadata: ObjectMeta | undefined): string | undefined => metadata?.annotations?.[annotations.paused]
+
+function awaitsDisks({ spec, status }: VirtualMachine): boolean {
+  const recorded = status?.disks ?? []
+  const isRecorded = (name: string) => recorded.some((disk) => disk.name === name)
+  return (
+    recorded.length === 0 ||
+    recorded.some(({ state }) => state === 'Creating') ||
+    (spec.disks ?? []).some(({ name }) => !isRecorded(name))
+  )
+}
 
 const waits = ({ spec, status }: VirtualMachine): boolean => status?.slot === undefined && spec.powerState !== 'Stopped'
 

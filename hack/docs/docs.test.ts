@@ -97,7 +97,7 @@ test('docs/events-and-history.md has the action and reason of each step that lea
       metadata: { name: 'web', namespace: 'x', uid: 'u' },
     },
     desired: { hypervisor: 'kvm1', retainedDisks: ['root'] },
-    observed: { hosts: new Map() },
+    observed: { hosts: new Map(), disks: [{ name: 'data', retained: true, volume: 'There' }] },
     resolved: { image: { problem: { code: 'ImageNotFound', message: '' } } },
   } as unknown as View
   const saved = { reachable: true, observation: { machine: { power: 'Suspended' } } }
@@ -114,6 +114,10 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     Claim: { do: 'Claim', ...named },
     Record: { do: 'Record', ...named },
     CreateDisk: { do: 'CreateDisk' },
+    RecordDisks: { do: 'RecordDisks', changes: [{ disk: 'data', to: 'Gone' }] },
+    AttachDisk: { do: 'AttachDisk', disk: 'data' },
+    DetachDisk: { do: 'DetachDisk', disk: 'data' },
+    GrowDisk: { do: 'GrowDisk', disk: 'data' },
     Define: { do: 'Define', ...named },
     Start: { do: 'Start', paused: false },
     Pause: { do: 'Pause' },
@@ -148,6 +152,7 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     ...[...Object.values(steps), ...stops].map((step) => eventOfStep(step, view)),
     eventOfStep(steps.Start, suspended),
     eventOfStep(steps.Define, resized),
+    eventOfStep({ do: 'CreateDisk', disk: 'data' }, view),
   ]
   const made = events.flatMap((event) => (event ? [`\`${event.action}\` \`${event.reason}\``] : []))
   const section = read('docs/events-and-history.md').split('## About a VirtualMachine')[1]?.split('\n## ')[0] ?? ''

@@ -96,7 +96,7 @@ describe('definitions', () => {
       architecture: 'x86_64',
       virtualisation: 'QEMU',
       mode: 'HVM',
-      disks: machine.disks.map((disk) => ({ ...disk, path: path(disk.volume) })),
+      disks: machine.disks.map((disk, index) => ({ ...disk, target: `vd${'ab'[index]}`, path: path(disk.volume) })),
       seed: { pool: machine.seed.pool, volume: machine.seed.volume, path: path(machine.seed.volume) },
       interfaces: machine.interfaces,
       parked: false,

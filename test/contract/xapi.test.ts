@@ -44,6 +44,10 @@ async function setup(): Promise<DriverWorld> {
       control.database.all('VDI').flatMap(([vdi, { type }]) => (type === 'suspend' ? vdi : [])),
     snapshotDisks: () => lacking('external snapshots'),
     diskSources: () => [],
+    attachedVolumes: () => lacking('changes of disks'),
+    attachForeignDisk: () => lacking('changes of disks'),
+    holdOnToDisks: () => lacking('changes of disks'),
+    guestDiskSize: () => lacking('changes of disks'),
     readVolume: async (_, volume) => readVolume(control, volume),
     async damageMarker(_, digest, damage) {
       const [vdi, { other_config }] = vdiOf(control, volumeNames.image(digest))

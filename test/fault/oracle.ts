@@ -8,7 +8,7 @@ import type { Effect } from './world/effects.ts'
 
 /** What undoes a call that arrived though nobody waited for it any more. */
 const undoing =
-  /^(park|shutdown|powerOff|pause|unpause|undefine|deleteVolume|set Releasing|set Free|(delete|set finalizers \[.*\]) slots)/
+  /^(park|shutdown|powerOff|pause|unpause|undefine|deleteVolume|attachDisk|detachDisk|set Releasing|set Free|(delete|set finalizers \[.*\]) slots)/
 
 /** A pass that does more than one thing does the first anew when it dies at the next; repeated, it changes nothing. */
 const repeatable = /^removeImage /

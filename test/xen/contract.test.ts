@@ -63,11 +63,13 @@ async function setup(): Promise<DriverWorld> {
     // libxl takes none; by hand, the disks become copies over what they were.
     async snapshotDisks(id) {
       const moved = (await world.virsh('dumpxml', '--inactive', id)).replaceAll(
-        /file='([^']*-root)'/g,
+        /file='([^']*-(?:root|data))'/g,
         "file='$1.backup'",
       )
       await world.define(id, moved)
     },
+    attachForeignDisk: (id) => world.attachForeignDisk(id, poolName, 'xvdz'),
+    holdOnToDisks: async () => undefined,
     readVolume: async (pool, volume) => Buffer.from(await inHost(`base64 ${pathOf(pool, volume)}`), 'base64'),
     damageMarker: async (pool, digest, damage) => {
       await inHost(damages[damage](pathOf(pool, volumeNames.imageMarker(digest)), digest))
@@ -93,6 +95,8 @@ async function setup(): Promise<DriverWorld> {
 }
 
 describeDriverContract('libvirt, Xen', setup, {
+  GrowDisk: 'libxl tells no guest that its disk has grown',
+  HoldingOn: 'libxl takes a disk from a guest that does not let go of it after a while',
   HotPlugCPU: 'the driver does not ask libxl for it yet',
   HotPlugMemory: 'the driver does not ask libxl for it yet',
   StartReasons: 'libxl says of every start that it was a boot',

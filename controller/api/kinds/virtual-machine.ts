@@ -22,13 +22,16 @@ const resources = object(
   { rules: roomRules },
 )
 
-const imageRef = object(
-  {
-    kind: optional(choice(imageKinds, 'Kind. Absent: Image of this namespace, else ClusterImage.')),
-    name: name('Name of the image.'),
-  },
-  'Image that the root disk is made from.',
-)
+const imageReference = (description: string) =>
+  object(
+    {
+      kind: optional(choice(imageKinds, 'Kind. Absent: Image of this namespace, else ClusterImage.')),
+      name: name('Name of the image.'),
+    },
+    description,
+  )
+
+const imageRef = imageReference('Image that the root disk is made from.')
 
 const placement = object(
   {
@@ -55,22 +58,58 @@ const placement = object(
   { rules: [atMostOne('slot', 'slotSelector')] },
 )
 
+const diskSource = object({ image: imageReference('A copy of an image.') }, 'What is on it. Absent: nothing.')
+
 const disk = object(
   {
     name: label('Name of the disk; the guest sees it as the serial number. "root" is the disk made from image.', {
       max: 20,
     }),
-    size: optional(bytes('Size. Absent: that of the size or of the image, whichever is larger.', { min: '1Mi' })),
+    size: optional(
+      bytes(
+        'Size. It can grow, never shrink. Absent for root: that of the size or of the image, whichever is larger; for a copy of an image: that of the image.',
+        { min: '1Mi' },
+      ),
+    ),
+    source: optional(diskSource),
     storagePool: optional(label('StoragePool to make it in. Absent: the first that is within reach and has room.')),
     deletionPolicy: optional(
       choice(
         ['Delete', 'Retain'],
-        'What becomes of it when the machine is deleted: Delete, or Retain on the host. Absent: Delete.',
+        'What becomes of it when it leaves the list or the machine is deleted: Delete, or Retain on the host. Absent: Delete.',
       ),
     ),
   },
   'A disk.',
-  { rules: [rule("self.name == 'root'", 'only the root disk can be described in this version', '.name')] },
+  {
+    rules: [
+      rule(
+        "self.name == 'root' || has(self.source) || has(self.size)",
+        'a disk without a source needs a size',
+        '.size',
+      ),
+      rule(
+        "self.name != 'root' || !has(self.source)",
+        'the root disk is made from spec.image and has no source of its own',
+        '.source',
+      ),
+      rule(
+        '!has(oldSelf.size) || (has(self.size) && quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0)',
+        'a disk can grow, never shrink: add a new disk instead',
+        '.size',
+      ),
+      rule(
+        unchanged('source'),
+        'the source of a disk cannot be changed: remove the disk and add one under another name',
+        '.source',
+      ),
+      rule(
+        unchanged('storagePool'),
+        'the storagePool of a disk cannot be changed: remove the disk and add one under another name',
+        '.storagePool',
+      ),
+    ],
+  },
 )
 
 const networkInterface = object(
@@ -216,9 +255,7 @@ const spec = object(
     ),
     placement: withDefault(placement, {}),
     disks: optional(
-      mapList(['name'], disk, 'Disks. Absent: the root disk alone, which is the only one in this version.', {
-        max: 32,
-      }),
+      mapList(['name'], disk, 'Disks beside the root disk, which is there whether it is listed or not.', { max: 32 }),
     ),
     networkInterfaces: optional(
       mapList(
@@ -261,16 +298,39 @@ const observedInterface = object(
   'An interface as it is.',
 )
 
+const resolvedImageOf = (description: string) =>
+  object(
+    {
+      kind: choice(imageKinds, 'Kind.'),
+      name: text('Name.', { min: 1, max: 63 }),
+      uid: text('Uid.', { min: 1, max: 64 }),
+      digest: text('sha256 of the content, 64 hexadecimal digits.', { max: 64 }),
+      format: choice(['QCOW2', 'Raw'], 'Stored format.'),
+    },
+    description,
+  )
+
+const resolvedImage = resolvedImageOf(
+  'Resolved image: what the root disk is made from. A later image of the same name changes nothing.',
+)
+
 const observedDisk = object(
   {
     name: text('Name of the disk.', { min: 1, max: 20 }),
     storagePool: optional(text('StoragePool that it is in.', { max: 63 })),
     volume: optional(text('Name of the volume there.', { max: 253 })),
     size: optional(bytes('Size that the guest sees.')),
+    target: optional(text('Device that the guest has it as, where the host tells: vdb.', { max: 63 })),
     state: optional(
-      choice(['Creating', 'Ready', 'Missing'], 'Missing: it vanished from the host, and is never made anew.'),
+      choice(
+        ['Creating', 'Ready', 'Missing', 'Removing'],
+        'Missing: it vanished from the host, and is never made anew. Removing: it left the list, and is taken out of the machine.',
+      ),
     ),
-    deletionPolicy: optional(choice(['Delete', 'Retain'], 'What becomes of it when the machine is deleted.')),
+    deletionPolicy: optional(
+      choice(['Delete', 'Retain'], 'What becomes of it when it leaves the list or the machine is deleted.'),
+    ),
+    image: optional(resolvedImageOf('What it is a copy of; of the root disk, see status.image.')),
   },
   'A disk as it is.',
 )
@@ -288,17 +348,6 @@ const resolvedSize = object(
     storage: optional(bytes('Size of the root disk, where the size names one.')),
   },
   'Resolved size. A later change of the VirtualMachineSize does not touch it.',
-)
-
-const resolvedImage = object(
-  {
-    kind: choice(imageKinds, 'Kind.'),
-    name: text('Name.', { min: 1, max: 63 }),
-    uid: text('Uid.', { min: 1, max: 64 }),
-    digest: text('sha256 of the content, 64 hexadecimal digits.', { max: 64 }),
-    format: choice(['QCOW2', 'Raw'], 'Stored format.'),
-  },
-  'Resolved image: what the root disk is made from. A later image of the same name changes nothing.',
 )
 
 const slotRejection = object(
@@ -462,7 +511,6 @@ export const virtualMachineKind = defineKind({
       'self.spec.image == oldSelf.spec.image',
       'image cannot be changed once the root disk is made: make a new machine',
     ),
-    fixed('disks', unchanged('spec.disks')),
     fixed('networkInterfaces', unchanged('spec.networkInterfaces')),
     fixed('bootstrap', 'has(oldSelf.status.firstBootTime) || self.spec.bootstrap == oldSelf.spec.bootstrap'),
     once(

@@ -7,6 +7,8 @@ export interface FakeCall {
   readonly pool?: string
   /** Of the volume, or of the image by its digest. */
   readonly volume?: string
+  /** Name of the disk. */
+  readonly disk?: string
 }
 
 /** Which calls are meant; what is absent is any. */

@@ -59,6 +59,18 @@ function world(wrap: (session: Session) => Session): DriverWorld {
     savedMemories: async () => host.machines.list().flatMap(({ id, power }) => (power === 'Suspended' ? id : [])),
     snapshotDisks: async (id) => host.snapshotDisks(id),
     diskSources: (description) => Object.values(JSON.parse(description).definition.moved),
+    attachedVolumes: async (id) => host.machine(id).live?.disks.map(({ volume }) => volume) ?? [],
+    async attachForeignDisk(id) {
+      poolOf('default').setBytes(`foreign-${id}`, Buffer.alloc(0))
+      host.attachForeignDisk(id, 'default', `foreign-${id}`)
+    },
+    async holdOnToDisks(hold) {
+      host.machines.guests = hold ? {} : { detachTime: 20 }
+    },
+    async guestDiskSize(id, target) {
+      const disk = host.machine(id).live?.disks.find((one) => one.target === target)
+      return (disk && poolOf(disk.pool).volumes.get(disk.volume)?.capacity) ?? 0
+    },
     async readVolume(pool, volume) {
       const found = poolOf(pool).volumes.get(volume)
       if (found === undefined) throw new Error(`no volume ${volume}`)

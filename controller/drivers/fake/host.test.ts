@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import { type ImageContent, type Session, volumeNames } from '../../hypervisor/port.ts'
+import { type DiskSpec, type ImageContent, type Session, volumeNames } from '../../hypervisor/port.ts'
 import { inventory, watchForDoubles } from './index.ts'
 import { callTimeout, FakeBench, Outcome, spec } from './testing/bench.ts'
 
@@ -217,6 +217,88 @@ describe('guests', () => {
     await session.start(id)
     await bench.clock.advance(1000)
     expect(await observed(id)).toMatchObject({ power: 'Running' })
+  })
+
+  describe('that are asked to let go of a disk', () => {
+    const disk = async (id: string): Promise<DiskSpec> => {
+      const [pool, volume] = ['default', volumeNames.disk(id, 'data')]
+      await session.createDisk({ instanceID: id, pool, volume, capacity: GiB })
+      return { name: 'data', pool, volume }
+    }
+    const asked = async (): Promise<string> => {
+      const id = await running()
+      await session.attachDisk(id, await disk(id))
+      await session.detachDisk(id, 'data')
+      return id
+    }
+    const state = async (id: string) => (await observed(id))?.disks.map(({ attached, defined }) => [attached, defined])
+
+    test('do in their time, and are asked once', async () => {
+      bench.host.machines.guests = { detachTime: 1000 }
+      const id = await asked()
+      await bench.clock.advance(500)
+      await session.detachDisk(id, 'data')
+      await bench.clock.advance(499)
+      expect(await state(id)).toEqual([[true, false]])
+      await bench.clock.advance(1)
+      expect(await state(id)).toEqual([])
+    })
+
+    test('may never do: the next start is without the disk', async () => {
+      bench.host.machines.guests = {}
+      const id = await asked()
+      await bench.clock.advance(1_000_000)
+      expect(await state(id)).toEqual([[true, false]])
+      bench.host.turnOff(id, 'Guest')
+      await session.start(id)
+      expect(await state(id)).toEqual([])
+    })
+
+    test('do when they go on, where they were held meanwhile, from a saved memory too', async () => {
+      bench.host.machines.guests = { detachTime: 1000 }
+      for (const [hold, letGo] of [
+        ['pause', 'unpause'],
+        ['suspend', 'start'],
+      ] as const) {
+        const id = await asked()
+        await session[hold](id)
+        await bench.clock.advance(1000)
+        expect((await observed(id))?.disks).toHaveLength(hold === 'pause' ? 1 : 0)
+        const deletion = session.deleteVolume(id, 'default', volumeNames.disk(id, 'data'))
+        await expect(deletion).rejects.toMatchObject({ code: 'InUse' })
+        await session[letGo](id)
+        expect(await state(id)).toEqual([])
+      }
+    })
+
+    test('are asked anew in each run', async () => {
+      bench.host.machines.guests = { detachTime: 1000 }
+      const id = await asked()
+      await session.powerOff(id)
+      await session.start(id)
+      await session.attachDisk(id, { name: 'data', pool: 'default', volume: volumeNames.disk(id, 'data') })
+      await bench.clock.advance(1000)
+      expect(await state(id)).toEqual([[true, true]])
+    })
+  })
+
+  test('a host that lacks it changes no disk of a machine that is on', async () => {
+    bench = new FakeBench({ capabilities: { features: [] } })
+    session = await bench.connect()
+    const id = await running()
+    const root = { name: 'root', pool: 'default', volume: volumeNames.disk(id, 'root') }
+    await session.createDisk({ ...root, instanceID: id, capacity: GiB })
+    await expect(session.attachDisk(id, root)).rejects.toMatchObject({ code: 'NotSupported' })
+    await session.growDisk(id, root.pool, root.volume, 2 * GiB)
+    await session.powerOff(id)
+    await session.define(spec({ instanceID: id }, { disks: [root] }))
+    await session.start(id)
+    await expect(session.growDisk(id, root.pool, root.volume, 3 * GiB)).rejects.toMatchObject({ code: 'NotSupported' })
+    await expect(session.detachDisk(id, 'root')).rejects.toMatchObject({ code: 'NotSupported' })
+    expect(await session.observe(id)).toMatchObject({ machine: { disks: [{ attached: true, defined: true }] } })
+    expect((await session.observe(id)).volumes).toContainEqual(
+      expect.objectContaining({ name: root.volume, capacity: 2 * GiB }),
+    )
   })
 
   test('have addresses when they have booted, by their MAC, or those that the test gives', async () => {

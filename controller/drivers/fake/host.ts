@@ -57,7 +57,7 @@ const defaultCapabilities: Capabilities = {
   modes: ['HVM'],
   firmware: ['BIOS'],
   storageTypes: ['Directory'],
-  features: ['GuestAgent', 'HotPlugCPU', 'HotPlugMemory', 'LinkedClone', 'Pause', 'Suspend'],
+  features: ['GrowDisk', 'GuestAgent', 'HotPlugCPU', 'HotPlugDisk', 'HotPlugMemory', 'LinkedClone', 'Pause', 'Suspend'],
 }
 
 /** A host in memory: see `index.ts`. */
@@ -95,7 +95,7 @@ export class FakeHypervisor {
       memory: memory - memory / 64,
       storage: this.storage,
       networks: this.networks,
-      architectures: this.#capabilities.architectures,
+      capabilities: this.#capabilities,
       tell: (event) => this.events.publish(event),
     })
     for (const [name, size] of Object.entries(options.pools ?? { default: 100 * GiB })) this.addPool(name, size)
@@ -250,8 +250,15 @@ export class FakeHypervisor {
     const machine = this.machine(id)
     const { definition } = machine
     if (definition === undefined) throw new Error(`machine ${id} has no definition`)
-    const moved = Object.fromEntries(definition.disks.map(({ name, volume }) => [name, `${volume}.snapshot`]))
+    const moved = Object.fromEntries(
+      definition.disks.flatMap(({ name, volume }) => (name === undefined ? [] : [[name, `${volume}.snapshot`]])),
+    )
     this.machines.change(machine, { definition: { ...definition, moved } }, 'Snapshot')
+  }
+
+  /** Someone gives the machine a disk that Berth knows nothing of. */
+  attachForeignDisk(id: string, pool: string, volume: string): void {
+    this.machines.attachForeignDisk(this.machine(id), pool, volume)
   }
 
   /** What the host knows of a running machine's addresses. */

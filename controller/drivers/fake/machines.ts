@@ -1,5 +1,7 @@
 import { BerthError } from '../../errors/index.ts'
 import type {
+  Capabilities,
+  DiskSpec,
   HypervisorEvent,
   InventoryEntry,
   LiveSize,
@@ -13,6 +15,7 @@ import type {
 } from '../../hypervisor/port.ts'
 import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
 import type { Clock } from './clock.ts'
+import { type FakeDisk, isSame, observedDisks, placeDisks } from './disks.ts'
 import type { Duration, Random } from './random.ts'
 import type { Storage } from './storage.ts'
 
@@ -25,7 +28,9 @@ export interface Definition {
   /** Absent: not ours, or nobody's. */
   readonly tag?: Tag
   readonly parked: boolean
-  readonly disks: MachineSpec['disks']
+  readonly disks: readonly FakeDisk[]
+  /** Volume of the seed. Absent: it has none. */
+  readonly seed?: { readonly pool: string; readonly volume: string }
   readonly interfaces: MachineSpec['interfaces']
   /** Files that snapshots moved disks to, by name of the disk. */
   readonly moved: Readonly<Record<string, string>>
@@ -38,6 +43,8 @@ export interface FakeMachine {
   definition: Definition | undefined
   /** What it runs with; absent while it is off. */
   live: Definition | undefined
+  /** Disks that are in its saved memory, while it has one. */
+  savedDisks: readonly FakeDisk[]
   power: PowerState
   stopReason: StopReason
   /** Of the last time that it was paused. */
@@ -49,6 +56,8 @@ export interface FakeMachine {
   asked: boolean
   /** Ends the work on its memory: the memory is saved, or is not. Absent: it is not being saved. */
   endSaving: ((saved: boolean) => void) | undefined
+  /** Disks that its guest was asked to let go of, by name: whether it would, were it not held. */
+  leaving: Map<string, boolean>
   /** Begin of this boot, by the host's clock. */
   startedAt: number
   /** Until then the host has not cleared away the last run. */
@@ -64,6 +73,8 @@ export interface Guests {
   readonly shutdownTime?: Duration
   /** From a start until the guest's addresses are known. Absent: they never are. */
   readonly bootTime?: number
+  /** From asking a guest to let go of a disk until it has. Absent: it never does. */
+  readonly detachTime?: Duration
 }
 
 export interface MachinesOptions {
@@ -72,7 +83,7 @@ export interface MachinesOptions {
   readonly storage: Storage
   readonly networks: ReadonlySet<string>
   readonly memory: number
-  readonly architectures: readonly string[]
+  readonly capabilities: Capabilities
   readonly tell: (event: HypervisorEvent) => void
 }
 
@@ -82,7 +93,7 @@ const unstorable = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}
 /** The machines of a fake host, and what can be done to them. Each method is one step that nothing comes between. */
 export class Machines {
   readonly all = new Map<string, FakeMachine>()
-  guests: Guests = { shutdownTime: 0 }
+  guests: Guests = { shutdownTime: 0, detachTime: 0 }
   /** How long the host writes at a machine's memory when it is suspended. */
   saveTime: Duration = 0
   /** How long a machine that went off cannot be started again: the host has not cleared it away yet. */
@@ -140,6 +151,7 @@ export class Machines {
         memory: running.memory,
         maxCpus: running.maxCpus,
         maxMemory: running.maxMemory,
+        disks: observedDisks(live?.disks ?? [], definition?.disks ?? []),
       },
     }
   }
@@ -166,7 +178,8 @@ export class Machines {
   /** @returns whether it changed anything; so do all that follow. */
   define(spec: MachineSpec): boolean {
     const { tag, seed, disks } = spec
-    const { storage, architectures } = this.#options
+    const { storage, capabilities } = this.#options
+    const { architectures } = capabilities
     requireOwnName(tag.instanceID, seed.volume)
     if (Object.values(tag).some((value) => unstorable.test(String(value)))) {
       throw new BerthError(
@@ -182,13 +195,10 @@ export class Machines {
     }
     for (const { name, pool, volume } of disks) storage.requireVolume(name, pool, volume)
     const before = this.own(tag.instanceID)
-    const moved = disks.find(({ name }) => before?.definition?.moved[name] !== undefined)
-    if (moved !== undefined) {
-      throw new BerthError(
-        'Drifted',
-        `Disk '${moved.name}' is another file than the volume that Berth made: a snapshot was made on the host.`,
-      )
-    }
+    this.#requireUnmoved(
+      before,
+      disks.map(({ name }) => name),
+    )
     const seedPool = storage.active(seed.pool)
     let changed = false
     // What is in a guest's memory, saved or not, has to fit what it reads.
@@ -197,8 +207,18 @@ export class Machines {
     }
     storage.requireVolume('seed', seed.pool, seed.volume)
     const { cpus, memory, maxCpus = cpus, maxMemory = memory, interfaces } = spec
-    const size = { cpus, memory, maxCpus, maxMemory }
-    const definition: Definition = { ...size, tag, parked: false, disks, interfaces, moved: {} }
+    const definition: Definition = {
+      cpus,
+      memory,
+      maxCpus,
+      maxMemory,
+      tag,
+      parked: false,
+      disks: placeDisks(disks, [...(before?.definition?.disks ?? []), ...(before?.live?.disks ?? [])]),
+      seed: { pool: seed.pool, volume: seed.volume },
+      interfaces,
+      moved: {},
+    }
     if (before?.live?.maxMemory === maxMemory) before.live = { ...before.live, memory }
     return this.#redefine(before ?? this.#add(tag.instanceID, this.#freeName(spec)), definition) || changed
   }
@@ -327,10 +347,74 @@ export class Machines {
     requireOwnName(instanceID, volume)
     const found = this.#options.storage.active(pool)
     const machine = this.own(instanceID)
-    if (machine?.live !== undefined) {
-      throw new BerthError('InUse', `Volume '${volume}' is kept: machine '${machine.hostName}' runs.`)
+    if (machine !== undefined && usesVolume(machine, { pool, volume })) {
+      throw new BerthError('InUse', `Volume '${volume}' is kept: machine '${machine.hostName}' has it.`)
     }
     return found.remove(volume)
+  }
+
+  attachDisk(instanceID: string, disk: DiskSpec): boolean {
+    const machine = this.#running(instanceID)
+    const { live, definition } = machine
+    this.#requireFeature('HotPlugDisk', machine)
+    if (live === undefined || definition === undefined) {
+      throw new BerthError('HypervisorRefused', `Machine '${machine.hostName}' is not defined: it has no next start.`)
+    }
+    const other = [...live.disks, ...definition.disks].find(({ name }) => name === disk.name)
+    if (other !== undefined && !isSame(other, disk)) {
+      throw new BerthError('HypervisorRefused', `Disk '${disk.name}' of '${machine.hostName}' is '${other.volume}'.`)
+    }
+    this.#options.storage.requireVolume(disk.name, disk.pool, disk.volume)
+    const placed = placeDisks([disk], [...live.disks, ...definition.disks])
+    const isMissing = ({ disks }: Definition) => !disks.some((one) => isSame(one, disk))
+    const [defines, attaches] = [isMissing(definition), isMissing(live)]
+    if (defines) this.#redefine(machine, { ...definition, disks: [...definition.disks, ...placed] })
+    if (attaches) this.change(machine, { live: { ...live, disks: [...live.disks, ...placed] } }, 'DiskAttached')
+    return defines || attaches
+  }
+
+  /** The guest lets go of it in its time; see {@link Guests}. */
+  detachDisk(instanceID: string, name: string): boolean {
+    const machine = this.own(instanceID)
+    if (machine === undefined) return false
+    const { definition, live } = machine
+    this.#requireNotSaving(machine)
+    const hasIt = (disks: readonly FakeDisk[] | undefined) => disks?.some((disk) => disk.name === name) === true
+    if (machine.power === 'Suspended' && (hasIt(machine.savedDisks) || hasIt(definition?.disks))) {
+      throw new BerthError('HypervisorRefused', `The saved memory of machine '${machine.hostName}' has disk '${name}'.`)
+    }
+    if (hasIt(live?.disks)) this.#requireFeature('HotPlugDisk', machine)
+    this.#requireUnmoved(machine, [name])
+    const disks = definition?.disks.filter((disk) => disk.name !== name) ?? []
+    const changed = definition !== undefined && this.#redefine(machine, { ...definition, disks })
+    if (!hasIt(live?.disks) || machine.leaving.has(name)) return changed
+    this.#askToLetGo(machine, name)
+    return true
+  }
+
+  growDisk(instanceID: string, pool: string, volume: string, capacity: number): boolean {
+    requireOwnName(instanceID, volume)
+    const found = this.#options.storage.active(pool)
+    const machine = this.own(instanceID)
+    if (machine !== undefined && usesVolume(machine, { pool, volume })) {
+      this.#requireNotSaving(machine)
+      if (machine.live === undefined) {
+        throw new BerthError('HypervisorRefused', `The saved memory of machine '${machine.hostName}' has '${volume}'.`)
+      }
+      this.#requireFeature('GrowDisk', machine)
+    }
+    const disk = machine?.definition?.disks.find((one) => isSame(one, { pool, volume }))
+    if (machine !== undefined && disk?.name !== undefined) this.#requireUnmoved(machine, [disk.name])
+    return found.grow(volume, capacity)
+  }
+
+  attachForeignDisk(machine: FakeMachine, pool: string, volume: string): void {
+    const { definition, live } = machine
+    const [first] = placeDisks([{ name: '', pool, volume }], [...(definition?.disks ?? []), ...(live?.disks ?? [])])
+    if (first === undefined) return
+    const { name: _, ...disk } = first
+    const more = (known: Definition | undefined) => known && { ...known, disks: [...known.disks, disk] }
+    this.change(machine, { definition: more(definition), live: more(live) }, 'DiskAttached')
   }
 
   /** A machine of someone else's, or one that came here by other ways. */
@@ -361,7 +445,7 @@ export class Machines {
   /** Someone changes something about it on the host. */
   change(
     machine: FakeMachine,
-    changes: Partial<Pick<FakeMachine, 'definition' | 'power' | 'stopReason' | 'pauseReason'>>,
+    changes: Partial<Pick<FakeMachine, 'definition' | 'live' | 'power' | 'stopReason' | 'pauseReason'>>,
     detail: string,
   ): void {
     Object.assign(machine, changes)
@@ -371,6 +455,7 @@ export class Machines {
   /** The memory of a run goes into a file; the next start goes on from it. */
   save(machine: FakeMachine): void {
     if (machine.live !== undefined) this.#usedMemory -= machine.live.maxMemory
+    machine.savedDisks = (machine.live ?? machine.definition)?.disks ?? []
     machine.live = undefined
     machine.power = 'Suspended'
     this.#changed(machine, 'Saved')
@@ -387,7 +472,7 @@ export class Machines {
   /** What the guest was told meanwhile, it hears now. */
   letGo(machine: FakeMachine): void {
     this.change(machine, { power: 'Running' }, 'Running')
-    if (machine.asked) this.turnOff(machine, 'Guest')
+    this.#hear(machine)
   }
 
   /** The host has forgotten what it was about: a machine whose memory it was saving goes on. */
@@ -413,6 +498,44 @@ export class Machines {
     machine.endSaving = end
     this.#options.clock.after(delay, () => end(true))
     return promise
+  }
+
+  #askToLetGo(machine: FakeMachine, name: string): void {
+    machine.leaving.set(name, false)
+    const { detachTime } = this.guests
+    if (detachTime === undefined) return
+    const { leaving } = machine
+    const letGo = () => {
+      // Of another boot, or gone with the one that it was asked in.
+      if (machine.leaving !== leaving || !leaving.has(name)) return
+      if (machine.power === 'Running') this.#removeLive(machine, name)
+      else leaving.set(name, true)
+    }
+    const delay = this.#options.random.duration(detachTime)
+    if (delay <= 0) letGo()
+    else this.#options.clock.after(delay, letGo)
+  }
+
+  #removeLive(machine: FakeMachine, name: string): void {
+    machine.leaving.delete(name)
+    const { live } = machine
+    if (live === undefined) return
+    const disks = live.disks.filter((disk) => disk.name !== name)
+    this.change(machine, { live: { ...live, disks } }, 'DiskDetached')
+  }
+
+  #requireUnmoved(machine: FakeMachine | undefined, names: readonly string[]): void {
+    const moved = names.find((name) => machine?.definition?.moved[name] !== undefined)
+    if (moved === undefined) return
+    throw new BerthError(
+      'Drifted',
+      `Disk '${moved}' is another file than the volume that Berth made: a snapshot was made on the host.`,
+    )
+  }
+
+  #requireFeature(feature: 'HotPlugDisk' | 'GrowDisk', { hostName }: FakeMachine): void {
+    if (this.#options.capabilities.features.includes(feature)) return
+    throw new BerthError('NotSupported', `The hypervisor lacks ${feature}, and machine '${hostName}' is on.`)
   }
 
   /** Refuses what is absent, off, or being saved. */
@@ -451,9 +574,10 @@ export class Machines {
 
   #run(machine: FakeMachine, definition: Definition, paused: boolean): void {
     this.#usedMemory += definition.maxMemory
-    machine.live = { ...definition }
     machine.lastStart = machine.power === 'Suspended' ? 'Resumption' : 'Boot'
+    machine.live = { ...definition, ...(machine.lastStart === 'Resumption' ? { disks: machine.savedDisks } : {}) }
     if (machine.lastStart === 'Boot') {
+      machine.leaving = new Map()
       machine.boots++
       machine.asked = false
       machine.startedAt = this.#options.clock.monotonic()
@@ -461,7 +585,13 @@ export class Machines {
     Object.assign(machine, paused ? { power: 'Paused', pauseReason: 'Asked' } : { power: 'Running' })
     this.#changed(machine, 'Started')
     this.onStart(machine)
-    if (!paused && machine.asked) this.turnOff(machine, 'Guest')
+    if (!paused) this.#hear(machine)
+  }
+
+  /** What the guest was told while it was held. */
+  #hear(machine: FakeMachine): void {
+    for (const [name, ready] of machine.leaving) if (ready) this.#removeLive(machine, name)
+    if (machine.asked) this.turnOff(machine, 'Guest')
   }
 
   #redefine(machine: FakeMachine, definition: Definition): boolean {
@@ -477,6 +607,7 @@ export class Machines {
       hostName,
       definition: undefined,
       live: undefined,
+      savedDisks: [],
       power: 'Stopped',
       stopReason: 'Unknown',
       pauseReason: 'Asked',
@@ -484,6 +615,7 @@ export class Machines {
       lastStart: 'Boot',
       asked: false,
       endSaving: undefined,
+      leaving: new Map(),
       startedAt: 0,
       releasedAt: Number.NEGATIVE_INFINITY,
       addresses: undefined,
@@ -512,6 +644,15 @@ export class Machines {
 /** Whether the host refuses a start. */
 export function isParked({ definition, power }: FakeMachine): boolean {
   return definition?.parked === true && power !== 'Suspended'
+}
+
+/** Now, in its saved memory, or from the next start of a machine that is on. */
+function usesVolume(machine: FakeMachine, volume: Pick<FakeDisk, 'pool' | 'volume'>): boolean {
+  const { power, live, definition, savedDisks } = machine
+  if (power === 'Stopped') return false
+  const seeds = [live?.seed, definition?.seed].filter((seed) => seed !== undefined)
+  const disks = [...(live?.disks ?? savedDisks), ...(definition?.disks ?? [])]
+  return [...disks, ...seeds].some((used) => isSame(used, volume))
 }
 
 function entryOf(machine: FakeMachine): InventoryEntry {

@@ -1,6 +1,7 @@
 import { BerthError } from '../../errors/index.ts'
 import type {
   CallOptions,
+  DiskSpec,
   HostInformation,
   HypervisorEvent,
   ImageContent,
@@ -9,11 +10,11 @@ import type {
   MachineObservation,
   MachineSpec,
   NetworkAttachment,
+  NewDisk,
   ObservedInterface,
   ObservedPool,
   PlacedImage,
   PoolQuery,
-  RootDisk,
   Session,
   StartOptions,
 } from '../../hypervisor/port.ts'
@@ -79,7 +80,7 @@ export class FakeSession implements Session {
     )
   }
 
-  createDisk(disk: RootDisk, options?: CallOptions): Promise<void> {
+  createDisk(disk: NewDisk, options?: CallOptions): Promise<void> {
     const { instanceID, pool, volume } = disk
     return this.#change({ method: 'createDisk', instanceID, pool, volume }, options, () => {
       // A machine of that id that is not ours keeps its disks for itself.
@@ -134,6 +135,25 @@ export class FakeSession implements Session {
 
   undefine(instanceID: string, options?: CallOptions): Promise<void> {
     return this.#change({ method: 'undefine', instanceID }, options, () => this.#host.machines.undefine(instanceID))
+  }
+
+  attachDisk(instanceID: string, disk: DiskSpec, options?: CallOptions): Promise<void> {
+    const { name, pool, volume } = disk
+    return this.#change({ method: 'attachDisk', instanceID, disk: name, pool, volume }, options, () =>
+      this.#host.machines.attachDisk(instanceID, disk),
+    )
+  }
+
+  detachDisk(instanceID: string, name: string, options?: CallOptions): Promise<void> {
+    return this.#change({ method: 'detachDisk', instanceID, disk: name }, options, () =>
+      this.#host.machines.detachDisk(instanceID, name),
+    )
+  }
+
+  growDisk(instanceID: string, pool: string, volume: string, capacity: number, options?: CallOptions): Promise<void> {
+    return this.#change({ method: 'growDisk', instanceID, pool, volume }, options, () =>
+      this.#host.machines.growDisk(instanceID, pool, volume, capacity),
+    )
   }
 
   deleteVolume(instanceID: string, pool: string, volume: string, options?: CallOptions): Promise<void> {

@@ -1,11 +1,11 @@
 import { BerthError } from '../../errors/index.ts'
 import {
   type ImageFormat,
+  type NewDisk,
   type ObservedPool,
   type ObservedVolume,
   type PlacedImage,
   type PoolQuery,
-  type RootDisk,
   type SeedFiles,
   volumeNames,
 } from '../../hypervisor/port.ts'
@@ -153,9 +153,13 @@ export class FakePool {
   }
 
   /** @returns whether it changed anything. */
-  createDisk({ instanceID, volume, image, capacity }: RootDisk): boolean {
+  createDisk({ instanceID, volume, image, capacity }: NewDisk): boolean {
     requireOwnName(instanceID, volume)
     if (this.volumes.has(volume)) return false
+    if (image === undefined) {
+      this.write(volume, { capacity, allocation: emptyDiskSize, content: { type: 'Disk' } })
+      return true
+    }
     const base = this.volumes.get(volumeNames.image(image.digest))
     if (this.placedImage(image.digest).state !== 'Complete' || base === undefined) {
       throw new BerthError(
@@ -166,6 +170,20 @@ export class FakePool {
     const size = guestSize(base, image.format)
     if (capacity < size) throw new BerthError('SmallerThanImage', `The disk has ${capacity} bytes, its image ${size}.`)
     this.write(volume, { capacity, allocation: emptyDiskSize, content: { type: 'Disk', image: image.digest } })
+    return true
+  }
+
+  /** Rejects with DiskMissing. @returns whether it changed anything. */
+  grow(name: string, capacity: number): boolean {
+    const volume = this.volumes.get(name)
+    if (volume === undefined) {
+      throw new BerthError(
+        'DiskMissing',
+        `No volume '${name}' is in the pool '${this.name}': it cannot be made larger.`,
+      )
+    }
+    if (volume.capacity >= capacity) return false
+    volume.capacity = capacity
     return true
   }
 

@@ -109,7 +109,8 @@ describe('domain XML', () => {
       fc.property(definition, (given) => {
         const { reading, parked, paths, ...read } = readDomain(formatDomain(given))
         const { tag, ...rest } = given
-        expect({ tag: reading.tag, ...read }).toEqual({ tag, ...rest })
+        const disks = given.disks.map((disk, index) => ({ ...disk, target: diskTarget(given.virtualisation, index) }))
+        expect({ tag: reading.tag, ...read }).toEqual({ tag, ...rest, disks })
         expect(parked).toBe(false)
         expect(paths).toEqual([...given.disks, given.seed].map((disk) => disk.path))
       }),

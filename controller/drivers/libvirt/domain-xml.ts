@@ -1,5 +1,5 @@
 import type { BootMode, DiskSpec, InterfaceSpec, Tag } from '../../hypervisor/port.ts'
-import { diskTarget } from './hardware.ts'
+import { entryElement, findDevice, placeDisks, readEntries, seedSerial, sourcePath } from './disk-devices.ts'
 import { qemuHardware } from './hardware-qemu.ts'
 import { xenHardware } from './hardware-xen.ts'
 import { findTagElement, readTag, type TagReading, tagElement } from './tag.ts'
@@ -8,6 +8,10 @@ import { type Element, element, find, findAll, formatXml, parseXml, sizeOf, text
 /** A disk with the path that its volume has on the host. */
 export interface PlacedDisk extends DiskSpec {
   readonly path: string
+  /** What the guest sees it as. Absent: the first that is free. */
+  readonly target?: string
+  /** libvirt's element of where it is plugged in. Absent: where there is room. */
+  readonly address?: Element
 }
 
 /** What runs the machine; with QEMU, whether the CPU is KVM's or emulated. */
@@ -55,9 +59,6 @@ export interface DomainReading
  */
 export const parkedNetwork = 'berth-parked'
 
-/** The serial number of the seed; those of disks are their names. */
-const seedSerial = 'seed'
-
 const domainTypes = { KVM: 'kvm', QEMU: 'qemu', Xen: 'xen' } as const
 
 /** libvirt's words for the modes. It accepts `xen` for PV, and gives it back as `linux`. */
@@ -69,9 +70,10 @@ const osTypes = { HVM: 'hvm', PV: 'linux', PVH: 'xenpvh' } as const
  * Disks are given by path rather than by pool and volume, because AppArmor's helper cannot resolve pools and would deny
  * the access; pool and volume are kept in the metadata.
  */
-export function formatDomain(domain: DomainDefinition): string {
+export function formatDomain(definition: DomainDefinition): string {
+  const domain = placeDisks(definition)
   const details = [
-    ...domain.disks.map(({ name, pool, volume }) => element('disk', { name, pool, volume })),
+    ...domain.disks.map(({ target = '', ...disk }) => entryElement({ ...disk, target })),
     element('seed', { pool: domain.seed.pool, volume: domain.seed.volume }),
     ...domain.interfaces.map(({ name, macAddress }) => element('interface', { name, macAddress })),
   ]
@@ -158,12 +160,7 @@ export function readDomain(xml: string): DomainReading {
     machineType: type?.attributes['machine'] ?? '',
     ...(virtualisation === undefined ? {} : { virtualisation }),
     ...(mode === undefined ? {} : { mode }),
-    disks: findAll(own, 'disk').map(({ attributes }) => ({
-      name: attributes['name'] ?? '',
-      pool: attributes['pool'] ?? '',
-      volume: attributes['volume'] ?? '',
-      path: pathOf(disks.find((disk) => textOf(disk, 'serial') === attributes['name'])),
-    })),
+    disks: readEntries(root).map((entry) => ({ ...entry, path: pathOf(findDevice(disks, entry)) })),
     ...(seed === undefined
       ? {}
       : {
@@ -189,17 +186,11 @@ export function findMovedDisk(
 ): { readonly disk: PlacedDisk; readonly path: string } | undefined {
   const root = parseXml(xml)
   const devices = findAll(find(root, 'devices'), 'disk')
-  const virtualisation = root.attributes['type'] === domainTypes.Xen ? 'Xen' : 'QEMU'
+  const entries = readEntries(root)
   return disks
-    .map((disk, index) => {
-      // By its target where someone took the serial number away.
-      const device =
-        devices.find((candidate) => textOf(candidate, 'serial') === disk.name) ??
-        devices.find(
-          (candidate) =>
-            textOf(candidate, 'serial') === '' &&
-            find(candidate, 'target')?.attributes['dev'] === diskTarget(virtualisation, index),
-        )
+    .map((disk) => {
+      const { name, target = '' } = disk
+      const device = findDevice(devices, entries.find((entry) => entry.name === name) ?? { ...disk, target })
       return { disk, path: device === undefined ? disk.path : pathOf(device) }
     })
     .find(({ disk, path }) => path !== disk.path)
@@ -213,11 +204,6 @@ function readInterface(
   const { bridge, network } = find(device, 'source')?.attributes ?? {}
   if (bridge !== undefined && network === undefined) return [{ name, macAddress, attachment: { bridge } }]
   return network === undefined ? [] : [{ name, macAddress, attachment: { libvirtNetwork: network } }]
-}
-
-function sourcePath(disk: Element | undefined): string | undefined {
-  const { file, dev } = find(disk, 'source')?.attributes ?? {}
-  return file ?? dev
 }
 
 function pathOf(disk: Element | undefined): string {

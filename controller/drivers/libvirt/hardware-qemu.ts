@@ -1,6 +1,15 @@
 import type { PlacedDisk } from './domain-xml.ts'
-import { type Hardware, type HardwareDefinition, letters, networkInterface } from './hardware.ts'
+import { type Hardware, type HardwareDefinition, networkInterface } from './hardware.ts'
 import { type Element, element } from './xml.ts'
+
+/**
+ * Where disks and interfaces can be plugged in while the machine runs. On q35 each needs a port of its own, which only a
+ * start can add; on i440fx there is room as it is.
+ */
+const sparePorts = 8
+
+/** Devices beside disks and interfaces that are plugged in too: channel, balloon and random numbers. */
+const otherDevices = 3
 
 /**
  * A PC of QEMU's, with KVM or without. Disks, seed and interfaces are virtio: what every guest since 2010 has drivers
@@ -13,14 +22,13 @@ export function qemuHardware(domain: HardwareDefinition): Hardware {
     boot: [],
     platform: [element('features', {}, [element('acpi'), element('apic')]), processor(kvm), clock(kvm)],
     devices: [
-      ...domain.disks.map((disk, index) =>
-        virtioDisk(disk, index, 'qcow2', index === 0 ? element('boot', { order: 1 }) : undefined),
-      ),
-      virtioDisk(domain.seed, domain.disks.length, 'raw', element('readonly')),
+      ...domain.disks.map((disk, index) => qemuDisk(disk, index === 0 ? element('boot', { order: 1 }) : undefined)),
+      virtioDisk(domain.seed, 'raw', element('readonly')),
       ...domain.interfaces.map((wanted) =>
         // Without a boot ROM: hosts need no iPXE files, and the firmware does not wait for a network.
         networkInterface(wanted, [element('model', { type: 'virtio' }), element('rom', { enabled: 'no' })]),
       ),
+      ...ports(domain),
       element('controller', { type: 'usb', model: 'none' }),
       element('serial', { type: 'pty' }, [element('target', { port: 0 })]),
       element('channel', { type: 'unix' }, [element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })]),
@@ -48,13 +56,31 @@ function clock(kvm: boolean): Element {
   ])
 }
 
+/** None where the machine needs none. */
+function ports({ machineType, disks, interfaces }: HardwareDefinition): readonly Element[] {
+  if (!isPCIe(machineType)) return []
+  const used = disks.length + 1 + interfaces.length + otherDevices
+  return Array.from({ length: used + sparePorts }, () =>
+    element('controller', { type: 'pci', model: 'pcie-root-port' }),
+  )
+}
+
+/** Whether its devices are plugged into ports: q35, by that name or a version of it. */
+export const isPCIe = (machineType: string): boolean => machineType.includes('q35')
+
+/** A disk that is made by Berth. */
+export function qemuDisk(disk: PlacedDisk, extra?: Element): Element {
+  return virtioDisk(disk, 'qcow2', extra)
+}
+
 /** The serial number shows the guest at most 20 bytes. */
-function virtioDisk(disk: PlacedDisk, index: number, type: 'qcow2' | 'raw', extra: Element | undefined): Element {
+function virtioDisk(disk: PlacedDisk, type: 'qcow2' | 'raw', extra: Element | undefined): Element {
   return element('disk', { type: 'file', device: 'disk' }, [
     element('driver', { name: 'qemu', type, discard: type === 'qcow2' ? 'unmap' : undefined }),
     element('source', { file: disk.path }),
-    element('target', { dev: `vd${letters(index)}`, bus: 'virtio' }),
+    element('target', { dev: disk.target, bus: 'virtio' }),
     element('serial', {}, disk.name),
     extra,
+    disk.address,
   ])
 }

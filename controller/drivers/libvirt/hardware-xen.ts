@@ -1,12 +1,5 @@
 import type { PlacedDisk } from './domain-xml.ts'
-import {
-  diskTarget,
-  type Hardware,
-  type HardwareDefinition,
-  letters,
-  networkInterface,
-  xenSeedIndex,
-} from './hardware.ts'
+import { type Hardware, type HardwareDefinition, letters, networkInterface, xenSeedIndex } from './hardware.ts'
 import { type Element, element } from './xml.ts'
 
 /**
@@ -27,7 +20,7 @@ export function xenHardware(domain: HardwareDefinition): Hardware {
       element('clock', { offset: 'utc' }),
     ],
     devices: [
-      ...domain.disks.map((disk, index) => xenDisk(disk, index)),
+      ...domain.disks.map(xenDisk),
       seedDisk(domain.seed, isHVM),
       ...domain.interfaces.map((wanted) => networkInterface(wanted, [])),
       isHVM
@@ -37,11 +30,12 @@ export function xenHardware(domain: HardwareDefinition): Hardware {
   }
 }
 
-function xenDisk(disk: PlacedDisk, index: number): Element {
+/** A disk that is made by Berth. */
+export function xenDisk(disk: PlacedDisk): Element {
   return element('disk', { type: 'file', device: 'disk' }, [
     element('driver', { name: 'qemu', type: 'qcow2' }),
     element('source', { file: disk.path }),
-    element('target', { dev: diskTarget('Xen', index), bus: 'xen' }),
+    element('target', { dev: disk.target, bus: 'xen' }),
     element('serial', {}, disk.name),
   ])
 }

@@ -128,7 +128,8 @@ export function readCapabilities(xml: string): Pick<Host, 'guests'> & { readonly
       firmware: modes.includes('HVM') ? ['BIOS'] : [],
       storageTypes: ['Directory'],
       features: [
-        ...(has('KVM') || has('QEMU') ? ['GuestAgent', 'HotPlugCPU', 'HotPlugMemory'] : []),
+        ...(has('KVM') || has('QEMU') ? ['GrowDisk', 'GuestAgent', 'HotPlugCPU', 'HotPlugMemory'] : []),
+        ...(guests.length > 0 ? ['HotPlugDisk'] : []),
         'LinkedClone',
         'Pause',
         ...(saves ? ['Suspend'] : []),

@@ -1,41 +1,68 @@
-import { type Connection, DomainUndefineFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
+import {
+  type Connection,
+  DomainUndefineFlags,
+  type CallOptions as LibvirtCallOptions,
+  type StoragePool,
+} from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import type { MachineSpec, RootDisk } from '../../hypervisor/port.ts'
+import type { MachineSpec, NewDisk } from '../../hypervisor/port.ts'
 import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
+import { requireUnused } from './disk-changes.ts'
+import { type DiskDevice, placeDisks, readDiskDevices, readLiveDiskDevices } from './disk-devices.ts'
 import { type DomainDefinition, findMovedDisk, formatDomain, type PlacedDisk, parkDomain } from './domain-xml.ts'
 import { findOwnDomain, ifDefined, isQEMU, type OwnDomain } from './domains.ts'
 import { isLibvirtError } from './errors.ts'
+import { isPCIe } from './hardware-qemu.ts'
 import type { Host } from './host.ts'
 import { placedImage } from './images.ts'
 import { followDefinition } from './resize.ts'
 import { writeSeed } from './seed.ts'
-import { activePool, deleteVolume, findVolume, overlayVolumeXML } from './volumes.ts'
+import {
+  activePool,
+  deleteVolume,
+  diskVolumeXML,
+  findVolume,
+  overlayVolumeXML,
+  requireFiles,
+  volumePath,
+} from './volumes.ts'
 
 /** See `Session.createDisk`. */
 export async function createDisk(
   connection: Connection,
-  { instanceID, pool: poolName, volume, image, capacity }: RootDisk,
+  { instanceID, pool: poolName, volume, image, capacity }: NewDisk,
   options: LibvirtCallOptions,
 ): Promise<void> {
   requireOwnName(instanceID, volume)
   const pool = await activePool(connection, poolName, options)
   if ((await findVolume(pool, volume, options)) !== undefined) return
-  const { state, details } = await placedImage(pool, image.digest, options)
-  if (state !== 'Complete' || details === undefined) {
-    throw new BerthError('WaitingForImage', `The image ${image.digest} is not in the storage pool '${poolName}' yet.`)
-  }
-  const size = image.format === 'raw' ? details.length : details.capacity
-  if (capacity < size) {
-    throw new BerthError('SmallerThanImage', `The disk has ${capacity} bytes, its image ${size}.`)
-  }
   // A domain of that id that is not ours keeps its disks for itself.
   await findOwnDomain(connection, instanceID, options)
-  const xml = overlayVolumeXML(volume, capacity, { path: details.path, format: image.format })
+  const xml =
+    image === undefined ? diskVolumeXML(volume, capacity) : await copyXML(pool, { volume, image, capacity }, options)
+  if (image === undefined) await requireFiles(pool, options)
   try {
     await pool.createVolume(xml, 0, options)
   } catch (error) {
     if (!isLibvirtError(error, 'STORAGE_VOL_EXIST')) throw error
   }
+}
+
+/** XML of a copy-on-write copy of a placed image. */
+async function copyXML(
+  pool: StoragePool,
+  { volume, image, capacity }: Required<Pick<NewDisk, 'volume' | 'image' | 'capacity'>>,
+  options: LibvirtCallOptions,
+): Promise<string> {
+  const { state, details } = await placedImage(pool, image.digest, options)
+  if (state !== 'Complete' || details === undefined) {
+    throw new BerthError('WaitingForImage', `The image ${image.digest} is not in the storage pool '${pool.name}' yet.`)
+  }
+  const size = image.format === 'raw' ? details.length : details.capacity
+  if (capacity < size) {
+    throw new BerthError('SmallerThanImage', `The disk has ${capacity} bytes, its image ${size}.`)
+  }
+  return overlayVolumeXML(volume, capacity, { path: details.path, format: image.format })
 }
 
 /** See `Session.define`. */
@@ -49,7 +76,7 @@ export async function define(
   requireOwnName(tag.instanceID, seed.volume)
   const hardware = chooseHardware(host, machine)
   const disks: readonly PlacedDisk[] = await Promise.all(
-    machine.disks.map(async (disk) => ({ ...disk, path: await diskPath(connection, disk, options) })),
+    machine.disks.map(async (disk) => ({ ...disk, path: await volumePath(connection, disk, options) })),
   )
   const before = await findOwnDomain(connection, tag.instanceID, options)
   requireUnmovedDisks(before, disks)
@@ -58,7 +85,7 @@ export async function define(
   if (seed.files !== undefined && (before === undefined || (await isOff(before, options)))) {
     await writeSeed(seedPool, seed.volume, seed.files, options)
   }
-  const seedPath = await diskPath(connection, { ...seed, name: 'seed' }, options)
+  const seedPath = await volumePath(connection, { ...seed, name: 'seed' }, options)
   const definition: Omit<DomainDefinition, 'name'> = {
     id: requireUUID(tag.instanceID),
     tag,
@@ -123,7 +150,7 @@ async function defineUnderFreeName(
     requireUnmovedDisks(own, definition.disks)
     const name = own?.domain.name ?? candidate
     if (own === undefined && holder !== undefined && holder.uuid !== definition.id) continue
-    const xml = formatDefinition({ ...definition, name })
+    const xml = formatDefinition(placeDisks({ ...definition, name }, await knownDisks(own, definition, options)))
     try {
       const domain = await connection.defineDomain(xml, 0, options)
       // A start without a claim: never wanted, whoever set it.
@@ -136,6 +163,23 @@ async function defineUnderFreeName(
     }
   }
   throw new BerthError('ForeignObject', `Other domains have the names ${candidates.join(', ')}.`)
+}
+
+/** Where the disks are that the domain has, or had when it was started: there they stay. */
+async function knownDisks(
+  own: OwnDomain | undefined,
+  { machineType }: Pick<DomainDefinition, 'machineType'>,
+  options: LibvirtCallOptions,
+): Promise<readonly DiskDevice[]> {
+  if (own === undefined) return []
+  const live = await ifDefined(() => own.domain.getXML(0, options))
+  // What runs is plugged in elsewhere maybe, and so is all on another kind of board.
+  const unplugged = ({ address: _, ...device }: DiskDevice): DiskDevice => device
+  const defined = readDiskDevices(own.xml)
+  return [
+    ...(isPCIe(own.reading.machineType) === isPCIe(machineType) ? defined : defined.map(unplugged)),
+    ...(live === undefined ? [] : readLiveDiskDevices(live, own.xml).map(unplugged)),
+  ]
 }
 
 /**
@@ -159,17 +203,6 @@ function formatDefinition(definition: DomainDefinition): string {
     if (!(error instanceof RangeError)) throw error
     throw new BerthError('InvalidConfiguration', `The machine cannot be written as XML: ${error.message}.`)
   }
-}
-
-async function diskPath(
-  connection: Connection,
-  { name, pool: poolName, volume: volumeName }: { name: string; pool: string; volume: string },
-  options: LibvirtCallOptions,
-): Promise<string> {
-  const pool = await activePool(connection, poolName, options)
-  const volume = await findVolume(pool, volumeName, options)
-  if (volume !== undefined) return volume.getPath(options)
-  throw new BerthError('DiskMissing', `Disk '${name}': no volume '${volumeName}' is in the pool '${poolName}'.`)
 }
 
 /** See `Session.park`. Disks stay as the host has them, even where `define` would refuse. Absent: nothing, as nothing is there that could be started. */
@@ -200,7 +233,7 @@ export async function undefine(connection: Connection, instanceID: string, optio
   await ifDefined(() => own.domain.undefine(flags, options))
 }
 
-/** See `Session.deleteVolume`. Rejects with InUse while the machine runs. */
+/** See `Session.deleteVolume`. */
 export async function deleteMachineVolume(
   connection: Connection,
   instanceID: string,
@@ -210,9 +243,7 @@ export async function deleteMachineVolume(
 ): Promise<void> {
   requireOwnName(instanceID, volume)
   const pool = await activePool(connection, poolName, options)
-  const own = await findOwnDomain(connection, instanceID, options)
-  if (own !== undefined && (await ifDefined(() => own.domain.isActive(options))) === true) {
-    throw new BerthError('InUse', `Volume '${volume}' is kept: domain '${own.domain.name}' runs.`)
-  }
+  const path = await (await findVolume(pool, volume, options))?.getPath(options)
+  await requireUnused(connection, instanceID, { pool: poolName, volume, path }, options)
   await deleteVolume(pool, volume, options)
 }

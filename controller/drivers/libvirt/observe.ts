@@ -16,21 +16,12 @@ import type {
   InventoryEntry,
   MachineObservation,
   ObservedInterface,
-  ObservedMachine,
   PowerState,
 } from '../../hypervisor/port.ts'
+import { observedDisks, readDiskDevices, readLiveDiskDevices } from './disk-devices.ts'
 import { type DomainReading, readDomain } from './domain-xml.ts'
-import {
-  type DefinedDomain,
-  findDomain,
-  findOwnDomain,
-  ifDefined,
-  powerState,
-  readPauseReason,
-  stopReason,
-  whyForeign,
-} from './domains.ts'
-import { liveSizes } from './resize.ts'
+import { findDomain, findOwnDomain, ifDefined, powerState, readPauseReason, stopReason, whyForeign } from './domains.ts'
+import { balloonedSizes, type Sizes } from './resize.ts'
 
 /** The machine of that id as the host has it now, without its volumes. */
 export async function observeMachine(
@@ -55,6 +46,9 @@ export async function observeMachine(
   if (live === undefined) return {}
   const [{ state, reason }, info, persistent, hasManagedSave] = live
   const power = powerState(domain, { state, reason }, hasManagedSave)
+  const isOn = power === 'Running' || power === 'Paused'
+  const xml = isOn ? await ifDefined(() => domain.getXML(0, options)) : found.xml
+  if (xml === undefined) return {}
   return {
     machine: {
       tag,
@@ -65,22 +59,21 @@ export async function observeMachine(
       ...(power === 'Paused' ? { pauseReason: await readPauseReason(domain, { state, reason }, options) } : {}),
       parked: isParked(reading, persistent, hasManagedSave),
       transient: !persistent,
-      ...(await sizesOf(found, info, power, options)),
+      ...sizesOf(reading, xml, info.cpus),
+      disks: observedDisks(
+        isOn ? readLiveDiskDevices(xml, found.xml) : [],
+        persistent ? readDiskDevices(found.xml) : [],
+      ),
     },
   }
 }
 
-/** libxl counts its own needs into what a running guest has at most: there, the definition that runs is asked. */
-async function sizesOf(
-  { domain, reading }: DefinedDomain,
-  { cpus, maxMemory }: { readonly cpus: number; readonly maxMemory: number },
-  power: PowerState,
-  options: LibvirtCallOptions,
-): Promise<Pick<ObservedMachine, 'cpus' | 'memory' | 'maxCpus' | 'maxMemory'>> {
-  const bytes = maxMemory * 1024
-  if (reading.virtualisation !== 'Xen') return liveSizes(domain, reading, { cpus, maxMemory: bytes }, power, options)
-  const live = await ifDefined(() => domain.getXML(0, options))
-  return { cpus, memory: live === undefined ? bytes : readDomain(live).memory }
+/** libxl counts its own needs into what a running guest has at most: there, the definition that runs tells. */
+function sizesOf(definition: DomainReading, xml: string, cpus: number): Sizes {
+  const current = readDomain(xml)
+  return definition.virtualisation === 'Xen'
+    ? { cpus, memory: current.memory }
+    : balloonedSizes(definition, current, cpus)
 }
 
 /**

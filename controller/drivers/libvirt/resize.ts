@@ -1,52 +1,36 @@
 import {
   type Connection,
-  type Domain,
   DomainMemoryFlags,
   DomainVCPUFlags,
   type CallOptions as LibvirtCallOptions,
 } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import type { LiveSize, ObservedMachine, PowerState } from '../../hypervisor/port.ts'
+import type { LiveSize, ObservedMachine } from '../../hypervisor/port.ts'
 import type { DomainReading } from './domain-xml.ts'
 import { isQEMU, type OwnDomain } from './domains.ts'
 import { findRunning } from './power.ts'
 
 /** CPUs and bytes that a domain has, and up to which it can be given more while it runs. */
-type Sizes = Required<Pick<ObservedMachine, 'cpus' | 'memory' | 'maxCpus' | 'maxMemory'>>
-
-/** What libvirt tells of a domain; memory in bytes. */
-interface Live {
-  readonly cpus: number
-  readonly maxMemory: number
-}
+export type Sizes = Pick<ObservedMachine, 'cpus' | 'memory' | 'maxCpus' | 'maxMemory'>
 
 /**
  * What a domain of QEMU's has. Its memory is what it was told to have, by the definition that {@link resize} keeps in
  * step: what the balloon has taken so far is the guest's pace. One that runs with another maximum than its next start
  * has what it started with.
  */
-export async function liveSizes(
-  domain: Domain,
-  reading: DomainReading,
-  live: Live,
-  power: PowerState,
-  options: LibvirtCallOptions,
-): Promise<Sizes> {
-  const { maxCpus, maxMemory } = reading
-  const runs = power === 'Running' || power === 'Paused'
-  return {
-    cpus: live.cpus,
-    memory: isAlike(live.maxMemory, maxMemory) ? reading.memory : live.maxMemory,
-    maxCpus: runs && maxCpus > live.cpus ? await mostCPUs(domain, options) : Math.max(maxCpus, live.cpus),
-    maxMemory: live.maxMemory,
-  }
-}
+export const balloonedSizes = (
+  definition: DomainReading,
+  { maxCpus, maxMemory }: DomainReading,
+  cpus: number,
+): Sizes => ({
+  cpus,
+  memory: isAlike(maxMemory, definition.maxMemory) ? definition.memory : maxMemory,
+  maxCpus,
+  maxMemory,
+})
 
 /** What is no whole number of MiB is rounded up by QEMU once it runs. */
 const isAlike = (one: number, other: number): boolean => Math.abs(one - other) < 2 ** 20
-
-const mostCPUs = (domain: Domain, options: LibvirtCallOptions): Promise<number> =>
-  domain.getVCPUCount(DomainVCPUFlags.LIVE | DomainVCPUFlags.MAXIMUM, options)
 
 /** See `Session.resize`. */
 export async function resize(
@@ -71,7 +55,7 @@ export async function resize(
   }
 }
 
-/** A definition that was changed under a running domain says what it is told to have: see {@link liveSizes}. */
+/** A definition that was changed under a running domain says what it is told to have: see {@link balloonedSizes}. */
 export async function followDefinition(
   own: OwnDomain,
   { memory, maxMemory = memory }: Pick<DomainReading, 'memory'> & { readonly maxMemory?: number | undefined },

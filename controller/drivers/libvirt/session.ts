@@ -1,6 +1,7 @@
 import type { Connection, CallOptions as LibvirtCallOptions } from 'node-libvirt'
 import type {
   CallOptions,
+  DiskSpec,
   HostInformation,
   HypervisorEvent,
   ImageContent,
@@ -9,17 +10,18 @@ import type {
   MachineObservation,
   MachineSpec,
   NetworkAttachment,
+  NewDisk,
   ObservedInterface,
   ObservedPool,
   PlacedImage,
   PoolQuery,
-  RootDisk,
   Session,
   StartOptions,
 } from '../../hypervisor/port.ts'
 import { AgentInterfaces } from './agent.ts'
 import { setGuestClock } from './clock.ts'
 import type { Connections, Purpose } from './connections.ts'
+import { attachDisk, detachDisk, growDisk } from './disk-changes.ts'
 import { type Effect, isLibvirtError, mapError } from './errors.ts'
 import { libvirtEvents } from './events.ts'
 import { type Host, readHost } from './host.ts'
@@ -109,7 +111,7 @@ export class LibvirtSession implements Session {
     })
   }
 
-  async createDisk(disk: RootDisk, options?: CallOptions): Promise<void> {
+  async createDisk(disk: NewDisk, options?: CallOptions): Promise<void> {
     return this.#call('Mutation', 'operations', options, (connection, calls) => createDisk(connection, disk, calls))
   }
 
@@ -168,6 +170,30 @@ export class LibvirtSession implements Session {
 
   async undefine(instanceID: string, options?: CallOptions): Promise<void> {
     return this.#call('Mutation', 'operations', options, (connection, calls) => undefine(connection, instanceID, calls))
+  }
+
+  async attachDisk(instanceID: string, disk: DiskSpec, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      attachDisk(connection, instanceID, disk, calls),
+    )
+  }
+
+  async detachDisk(instanceID: string, name: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      detachDisk(connection, instanceID, name, calls),
+    )
+  }
+
+  async growDisk(
+    instanceID: string,
+    pool: string,
+    volume: string,
+    capacity: number,
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      growDisk(connection, instanceID, pool, volume, capacity, calls),
+    )
   }
 
   async deleteVolume(instanceID: string, pool: string, volume: string, options?: CallOptions): Promise<void> {

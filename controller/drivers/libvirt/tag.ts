@@ -4,7 +4,8 @@ import { type Element, element, find } from './xml.ts'
 /** Namespace of our element in a domain's `<metadata>`; libvirt keeps one element for each namespace. */
 export const tagNamespace = 'https://berth.dev/libvirt/v1'
 
-const prefix = 'berth'
+/** Of our element's name, where it is written; any is read. */
+export const tagPrefix = 'berth'
 const schema = 1
 const fields = ['cluster', 'namespace', 'name', 'uid', 'instanceID', 'owner', 'slot'] as const
 
@@ -15,9 +16,9 @@ export type TagReading = { readonly tag: Tag } | { readonly tag?: undefined; rea
 export function tagElement(tag: Tag, details: readonly Element[] = []): Element {
   const attributes = Object.fromEntries(fields.map((field) => [field, tag[field]]))
   return element(
-    `${prefix}:machine`,
-    { [`xmlns:${prefix}`]: tagNamespace, schema: tag.schema, ...attributes },
-    details.map((detail) => ({ ...detail, name: `${prefix}:${detail.name}` })),
+    `${tagPrefix}:machine`,
+    { [`xmlns:${tagPrefix}`]: tagNamespace, schema: tag.schema, ...attributes },
+    details.map((detail) => ({ ...detail, name: `${tagPrefix}:${detail.name}` })),
   )
 }
 
@@ -35,6 +36,15 @@ export function findTagElement(domain: Element): Element | undefined {
     if (local === 'machine') return { ...candidate, name: local, children: details }
   }
   return undefined
+}
+
+/** Our element of a domain with these details instead of those of that name, without prefixes: as libvirt takes metadata. */
+export function withDetails(domain: Element, name: string, details: readonly Element[]): Element | undefined {
+  const found = findTagElement(domain)
+  if (found === undefined) return undefined
+  const attributes = Object.entries(found.attributes).filter(([key]) => !key.startsWith('xmlns'))
+  const others = found.children.filter((child) => child.name !== name)
+  return { ...found, attributes: Object.fromEntries(attributes), children: [...details, ...others] }
 }
 
 /** Reads the tag of a domain. One without it, or with a schema that is not ours, is not ours. */

@@ -8,10 +8,10 @@ import type {
 } from 'node-libvirt'
 import { ListStoragePoolsFlags } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import type { MachineObservation, ObservedVolume } from '../../hypervisor/port.ts'
+import type { DiskSpec, MachineObservation, ObservedVolume } from '../../hypervisor/port.ts'
 import { volumePrefix } from '../shared/instance-id.ts'
 import { isLibvirtError } from './errors.ts'
-import { element, find, formatXml, parseXml, sizeOf, textOf } from './xml.ts'
+import { type Element, element, find, formatXml, parseXml, sizeOf, textOf } from './xml.ts'
 
 /**
  * Volumes, found by name in the list that libvirt keeps of each pool. The list is current for what is made and deleted
@@ -36,6 +36,29 @@ export async function findVolume(
   options: LibvirtCallOptions,
 ): Promise<StorageVolume | undefined> {
   return ifThere(pool.lookupVolume(name, options))
+}
+
+/** Path of what a disk is in; rejects with DiskMissing. */
+export async function volumePath(
+  connection: Connection,
+  { name, pool: poolName, volume: volumeName }: DiskSpec,
+  options: LibvirtCallOptions,
+): Promise<string> {
+  const pool = await activePool(connection, poolName, options)
+  const volume = await findVolume(pool, volumeName, options)
+  if (volume !== undefined) return volume.getPath(options)
+  throw new BerthError('DiskMissing', `Disk '${name}': no volume '${volumeName}' is in the pool '${poolName}'.`)
+}
+
+/** Pools of libvirt's whose volumes are files. */
+const filePools = ['dir', 'fs', 'netfs']
+
+/** Rejects with NotSupported: in any other pool a volume would not have the format that domains are given. */
+export async function requireFiles(pool: StoragePool, options: LibvirtCallOptions): Promise<void> {
+  const type = parseXml(await pool.getXML(0, options)).attributes['type'] ?? ''
+  if (filePools.includes(type)) return
+  const words = `its type is '${type}', and Berth makes disks in directories alone (${filePools.join(', ')})`
+  throw new BerthError('NotSupported', `No disk is made in the storage pool '${pool.name}': ${words}.`)
 }
 
 /** Volumes of an instance in every active pool. */
@@ -128,12 +151,21 @@ export function overlayVolumeXML(
   capacity: number,
   backing: { readonly path: string; readonly format: 'qcow2' | 'raw' },
 ): string {
+  return diskVolumeXML(
+    name,
+    capacity,
+    element('backingStore', {}, [element('path', {}, backing.path), element('format', { type: backing.format })]),
+  )
+}
+
+/** XML of a disk, blank unless there is something below it. Space is taken as it is written. */
+export function diskVolumeXML(name: string, capacity: number, backing?: Element): string {
   return formatXml(
     element('volume', {}, [
       element('name', {}, name),
       element('capacity', { unit: 'bytes' }, capacity),
       element('target', {}, [element('format', { type: 'qcow2' }), element('compat', {}, '1.1')]),
-      element('backingStore', {}, [element('path', {}, backing.path), element('format', { type: backing.format })]),
+      backing,
     ]),
   )
 }

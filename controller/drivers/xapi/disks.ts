@@ -1,5 +1,5 @@
 import { BerthError } from '../../errors/index.ts'
-import type { CallOptions, RootDisk } from '../../hypervisor/port.ts'
+import type { CallOptions, NewDisk } from '../../hypervisor/port.ts'
 import { requireOwnName } from '../shared/instance-id.ts'
 import { placedImage } from './images.ts'
 import { requireOwn } from './machines.ts'
@@ -23,13 +23,15 @@ import {
  */
 export async function createDisk(
   view: PoolView,
-  { instanceID, pool, volume, image: { digest }, capacity }: RootDisk,
+  { instanceID, pool, volume, image: source, capacity }: NewDisk,
   options: CallOptions,
 ): Promise<void> {
   requireOwnName(instanceID, volume)
   const sr = await view.activeSR(pool)
   const { own } = requireOwn(await view.vms(), instanceID)
   if ((await findVolume(view, sr, volume, own?.vm)) !== undefined) return
+  if (source === undefined) throw new BerthError('NotSupported', 'Blank disks are not made yet.')
+  const { digest } = source
   const { vdi: image, ...placed } = await placedImage(view, sr, digest)
   if (placed.state !== 'Complete' || image === undefined) {
     throw new BerthError('WaitingForImage', `The image ${digest} is not in the SR '${pool}' yet.`)

@@ -27,6 +27,7 @@ export async function observe(view: PoolView, instanceID: string): Promise<Machi
       transient: false,
       cpus: Number(vm.VCPUs_max),
       memory: Number(vm.memory_static_max),
+      disks: [],
     },
   }
 }

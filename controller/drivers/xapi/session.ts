@@ -8,11 +8,11 @@ import type {
   MachineObservation,
   MachineSpec,
   NetworkAttachment,
+  NewDisk,
   ObservedInterface,
   ObservedPool,
   PlacedImage,
   PoolQuery,
-  RootDisk,
   Session,
   StartOptions,
 } from '../../hypervisor/port.ts'
@@ -98,7 +98,7 @@ export class XAPISession implements Session {
     })
   }
 
-  createDisk(disk: RootDisk, options: CallOptions = {}): Promise<void> {
+  createDisk(disk: NewDisk, options: CallOptions = {}): Promise<void> {
     return createDisk(this.#view, disk, options)
   }
 
@@ -146,6 +146,18 @@ export class XAPISession implements Session {
     return undefine(this.#view, instanceID, options)
   }
 
+  async attachDisk(): Promise<void> {
+    throw notYet()
+  }
+
+  async detachDisk(): Promise<void> {
+    throw notYet()
+  }
+
+  async growDisk(): Promise<void> {
+    throw notYet()
+  }
+
   async deleteVolume(instanceID: string, pool: string, volume: string, options: CallOptions = {}): Promise<void> {
     requireUUID(instanceID)
     return deleteVolume(this.#view, instanceID, pool, volume, options)
@@ -188,3 +200,5 @@ async function reading<T>({ signal }: CallOptions = {}, read: () => Promise<T>):
     throw mapError(error, 'Read')
   }
 }
+
+const notYet = () => new BerthError('NotSupported', 'The driver does not change disks of machines yet.')

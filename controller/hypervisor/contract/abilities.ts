@@ -23,6 +23,12 @@ export const abilities = {
   ),
   LinkedClone: ability('make copy-on-write disks', ({ features }) => features.includes('LinkedClone')),
   ExternalSnapshots: ability('move a disk to another file by a snapshot'),
+  HotPlugDisk: ability('give a running machine disks, or take them', ({ features }) =>
+    features.includes('HotPlugDisk'),
+  ),
+  GrowDisk: ability('make a disk larger while its machine runs', ({ features }) => features.includes('GrowDisk')),
+  LettingGo: ability('run a guest that lets go of a disk when it is asked to'),
+  HoldingOn: ability('run a guest that does not let go of a disk'),
   DirectoryPools: ability('make storage pools in directories', ({ storageTypes }) =>
     storageTypes.includes('Directory'),
   ),

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from '@jest/globals'
-import { type ImageContent, type ImageFormat, type RootDisk, volumeNames } from '../port.ts'
+import { type ImageContent, type ImageFormat, type NewDisk, volumeNames } from '../port.ts'
 import type { Bench } from './bench.ts'
 import { ignoreProgress, imageContent, MiB, randomContent } from './content.ts'
 import { expectRefusal } from './expectations.ts'
@@ -12,12 +12,12 @@ export function describeDisks(bench: Bench): void {
     format === 'raw' ? imageContent(randomContent()) : imageContent(bench.world.qcow2.content, { format })
 
   bench.group('disks over placed images', () => {
-    const rootDisk = ({ digest, format }: ImageContent, capacity = 8 * MiB): RootDisk => {
+    const rootDisk = ({ digest, format }: ImageContent, capacity = 8 * MiB): NewDisk => {
       const instanceID = randomUUID()
       const volume = volumeNames.disk(instanceID, 'root')
       return { instanceID, pool: bench.world.pool, volume, image: { digest, format }, capacity }
     }
-    const withDisk = ({ instanceID, pool, volume }: RootDisk) =>
+    const withDisk = ({ instanceID, pool, volume }: NewDisk) =>
       bench.spec({ tag: { instanceID }, disks: [{ name: 'root', pool, volume }] })
 
     for (const format of ['raw', 'qcow2'] as const) {

@@ -34,6 +34,9 @@ export function describeForeign(bench: Bench): void {
           bench.session.shutdown(id),
           bench.session.powerOff(id),
           bench.session.undefine(id),
+          bench.session.attachDisk(id, { name: 'data', pool: bench.world.pool, volume: volumeNames.disk(id, 'data') }),
+          bench.session.detachDisk(id, 'root'),
+          bench.session.growDisk(id, bench.world.pool, volumeNames.disk(id, 'root'), 1),
           bench.session.deleteVolume(id, bench.world.pool, volumeNames.disk(id, 'root')),
         ]) {
           await expectRefusal(effect, 'ForeignObject')

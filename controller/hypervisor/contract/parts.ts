@@ -1,5 +1,6 @@
 import type { Bench } from './bench.ts'
 import { describeConnecting } from './connecting.ts'
+import { describeDiskChanges } from './disk-changes.ts'
 import { describeDisks } from './disks.ts'
 import { describeForeign } from './foreign.ts'
 import { describeImages } from './images.ts'
@@ -21,6 +22,7 @@ export function describeContract(bench: Bench): void {
   describeForeign(bench)
   describeImages(bench)
   describeDisks(bench)
+  describeDiskChanges(bench)
   describeStorage(bench)
   describeWaiting(bench)
   describeConnecting(bench)

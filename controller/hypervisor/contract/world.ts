@@ -41,6 +41,14 @@ export interface DriverWorld {
   snapshotDisks(instanceID: string): Promise<void>
   /** The files that the disks of a description are, in order. */
   diskSources(description: string): readonly string[]
+  /** The volumes that a running machine has now, seed and others' too: names without directories. */
+  attachedVolumes(instanceID: string): Promise<readonly string[]>
+  /** Gives a machine a disk that Berth does not know of, now and in its definition. */
+  attachForeignDisk(instanceID: string): Promise<void>
+  /** Whether guests keep disks that they are asked to let go of; from now on. */
+  holdOnToDisks(hold: boolean): Promise<void>
+  /** Bytes that the disk of a running machine has, as its guest was told. */
+  guestDiskSize(instanceID: string, target: string): Promise<number>
   readVolume(pool: string, volume: string): Promise<Buffer>
   damageMarker(pool: string, digest: string, damage: MarkerDamage): Promise<void>
   /** Takes the second half off a placed image. */

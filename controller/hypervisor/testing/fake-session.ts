@@ -1,6 +1,7 @@
 /** A host in memory that behaves as the port says; for tests of what uses sessions. */
 import { BerthError } from '../../errors/index.ts'
 import {
+  type DiskSpec,
   type HostInformation,
   type HypervisorEvent,
   type ImageContent,
@@ -9,13 +10,14 @@ import {
   type MachineObservation,
   type MachineSpec,
   type NetworkAttachment,
+  type NewDisk,
+  type ObservedDisk,
   type ObservedInterface,
   type ObservedPool,
   type PauseReason,
   type PlacedImage,
   type PoolQuery,
   type PowerState,
-  type RootDisk,
   type Session,
   type StartOptions,
   type StopReason,
@@ -32,6 +34,10 @@ export interface FakeMachine {
   pauseReason?: PauseReason
   parked: boolean
   transient: boolean
+  /** Disks that it has now, or that its saved memory has. Absent: those of its spec. */
+  live?: readonly DiskSpec[]
+  /** Disks that somebody else attached. */
+  foreignDisks?: readonly ObservedDisk[]
 }
 
 export interface FakePool {
@@ -60,7 +66,7 @@ export class FakeHost {
       modes: ['HVM'],
       firmware: ['BIOS'],
       storageTypes: ['Directory'],
-      features: ['HotPlugCPU', 'HotPlugMemory', 'Pause', 'Suspend'],
+      features: ['GrowDisk', 'HotPlugCPU', 'HotPlugDisk', 'HotPlugMemory', 'Pause', 'Suspend'],
     },
   }
   readonly machines = new Map<string, FakeMachine>()
@@ -81,6 +87,8 @@ export class FakeHost {
   after: (method: string, args: readonly unknown[]) => void = () => {}
   /** A guest that hears the power button. */
   obedient = true
+  /** A guest that lets go of a disk at once when it is asked to. */
+  letsGo = true
 
   addPool(name: string, { capacity = 100 * GiB, type = 'Directory', active = true } = {}): FakePool {
     const pool: FakePool = { path: `/pools/${name}`, active, type, capacity, volumes: new Map(), images: new Map() }
@@ -92,7 +100,10 @@ export class FakeHost {
   turnOff(id: string, stopReason: StopReason): void {
     const machine = this.machines.get(id)
     if (machine?.transient) this.machines.delete(id)
-    else if (machine) Object.assign(machine, { power: 'Stopped', stopReason })
+    else if (machine) {
+      delete machine.live
+      Object.assign(machine, { power: 'Stopped', stopReason })
+    }
   }
 
   connect(): FakeSession & Session {
@@ -150,8 +161,9 @@ export class FakeSession implements Session {
     const { tag, hostName, cpus, memory, maxCpus = cpus, maxMemory = memory } = spec
     const most = { maxCpus, maxMemory }
     const reason = { ...(power === 'Stopped' ? { stopReason } : {}), ...(power === 'Paused' ? { pauseReason } : {}) }
+    const disks = observedDisks(machine)
     return {
-      machine: { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, ...most, ...reason },
+      machine: { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, disks, ...most, ...reason },
       ...storage,
     }
   }
@@ -199,18 +211,18 @@ export class FakeSession implements Session {
     return length === undefined ? { state: 'Partial' } : { state: 'Complete', length }
   }
 
-  async createDisk({ pool, volume, image, capacity }: RootDisk): Promise<void> {
+  async createDisk({ pool, volume, image, capacity }: NewDisk): Promise<void> {
     const { volumes, images } = this.#pool(pool)
-    if (images.get(image.digest) === undefined) throw new BerthError('WaitingForImage', 'the image is not there yet')
+    if (image && images.get(image.digest) === undefined) {
+      throw new BerthError('WaitingForImage', 'the image is not there yet')
+    }
     if (!volumes.has(volume)) volumes.set(volume, capacity)
   }
 
   async define(spec: MachineSpec): Promise<void> {
     const { instanceID } = spec.tag
     const before = this.#own(instanceID)
-    for (const { pool, volume } of spec.disks) {
-      if (!this.#pool(pool).volumes.has(volume)) throw new BerthError('DiskMissing', `${volume} is not there`)
-    }
+    for (const disk of spec.disks) this.#requireVolume(disk)
     const { volumes } = this.#pool(spec.seed.pool)
     if (spec.seed.files) volumes.set(spec.seed.volume, 1_048_576)
     else if (!volumes.has(spec.seed.volume)) throw new BerthError('DiskMissing', 'the seed is not there')
@@ -221,6 +233,8 @@ export class FakeSession implements Session {
       spec,
       parked: false,
       transient: false,
+      // What it has now stays as it is.
+      ...(before && before.power !== 'Stopped' ? { live: liveDisks(before) } : {}),
     } as const
     this.#host.machines.set(instanceID, { ...machine })
   }
@@ -229,6 +243,7 @@ export class FakeSession implements Session {
     const machine = this.#own(instanceID)
     if (!machine) throw new BerthError('HypervisorRefused', 'there is no such machine')
     if (isOn(machine)) return
+    if (machine.power === 'Stopped') delete machine.live
     if (machine.parked) {
       machine.stopReason = 'Failed'
       throw new BerthError('HypervisorRefused', 'network berth-parked is not there')
@@ -285,8 +300,47 @@ export class FakeSession implements Session {
     this.#host.machines.delete(instanceID)
   }
 
+  async attachDisk(instanceID: string, disk: DiskSpec): Promise<void> {
+    const machine = this.#on(instanceID)
+    this.#requireFeature('HotPlugDisk')
+    this.#requireVolume(disk)
+    const { spec } = machine
+    const live = liveDisks(machine)
+    machine.live = has(live, disk) ? live : [...live, disk]
+    if (!has(spec.disks, disk)) machine.spec = { ...spec, disks: [...spec.disks, disk] }
+  }
+
+  async detachDisk(instanceID: string, name: string): Promise<void> {
+    const machine = this.#own(instanceID)
+    if (!machine) return
+    const { spec, power } = machine
+    const live = liveDisks(machine)
+    const others = (disks: readonly DiskSpec[]) => disks.filter((disk) => disk.name !== name)
+    if (power === 'Suspended' && others([...live, ...spec.disks]).length < live.length + spec.disks.length) {
+      throw new BerthError('HypervisorRefused', 'its saved memory has the disk')
+    }
+    if (isOn(machine)) this.#requireFeature('HotPlugDisk')
+    machine.spec = { ...spec, disks: others(spec.disks) }
+    if (power !== 'Stopped') machine.live = this.#host.letsGo && power === 'Running' ? others(live) : live
+  }
+
+  async growDisk(instanceID: string, pool: string, volume: string, capacity: number): Promise<void> {
+    requireOwnName(instanceID, volume)
+    const { volumes } = this.#pool(pool)
+    const machine = this.#own(instanceID)
+    const before = volumes.get(volume)
+    if (before === undefined) throw new BerthError('DiskMissing', `${volume} is not there`)
+    if (machine && usesVolume(machine, pool, volume)) {
+      if (machine.power === 'Suspended') throw new BerthError('HypervisorRefused', 'its saved memory has the disk')
+      this.#requireFeature('GrowDisk')
+    }
+    volumes.set(volume, Math.max(before, capacity))
+  }
+
   async deleteVolume(instanceID: string, pool: string, volume: string): Promise<void> {
-    if (!volume.startsWith(`berth-${instanceID}-`)) throw new BerthError('ForeignObject', `${volume} is another's`)
+    requireOwnName(instanceID, volume)
+    const machine = this.#own(instanceID)
+    if (machine && usesVolume(machine, pool, volume)) throw new BerthError('InUse', `a machine has ${volume}`)
     this.#pool(pool).volumes.delete(volume)
   }
 
@@ -358,6 +412,15 @@ export class FakeSession implements Session {
     throw new BerthError('HypervisorRefused', 'it is off')
   }
 
+  #requireVolume({ pool, volume }: DiskSpec): void {
+    if (!this.#pool(pool).volumes.has(volume)) throw new BerthError('DiskMissing', `${volume} is not there`)
+  }
+
+  #requireFeature(feature: string): void {
+    if (this.#host.information.capabilities.features.includes(feature)) return
+    throw new BerthError('NotSupported', `the host lacks ${feature}, and the machine is on`)
+  }
+
   #pool(name: string): FakePool {
     const pool = this.#host.pools.get(name)
     if (!pool) throw new BerthError('PoolNotFound', `there is no storage pool ${name}`)
@@ -367,6 +430,29 @@ export class FakeSession implements Session {
 }
 
 const isOn = ({ power }: FakeMachine): boolean => power === 'Running' || power === 'Paused'
+
+const liveDisks = ({ spec, live = spec.disks }: FakeMachine): readonly DiskSpec[] => live
+
+const has = (disks: readonly DiskSpec[], { name }: DiskSpec): boolean => disks.some((disk) => disk.name === name)
+
+/** Now, in its saved memory, or from the next start of a machine that is not off. */
+function usesVolume(machine: FakeMachine, pool: string, volume: string): boolean {
+  const { spec, power } = machine
+  const used = [...liveDisks(machine), ...spec.disks, spec.seed]
+  return power !== 'Stopped' && used.some((one) => one.pool === pool && one.volume === volume)
+}
+
+function observedDisks(machine: FakeMachine): readonly ObservedDisk[] {
+  const { spec, transient, foreignDisks = [] } = machine
+  const live = isOn(machine) ? liveDisks(machine) : []
+  const defined = transient ? [] : spec.disks
+  const all = [...live, ...defined.filter((disk) => !has(live, disk))]
+  return [...all.map((disk) => ({ ...disk, attached: has(live, disk), defined: has(defined, disk) })), ...foreignDisks]
+}
+
+function requireOwnName(instanceID: string, volume: string): void {
+  if (!volume.startsWith(`berth-${instanceID}-`)) throw new BerthError('ForeignObject', `${volume} is another's`)
+}
 
 function hold(machine: FakeMachine): void {
   Object.assign(machine, { power: 'Paused', pauseReason: 'Asked' })

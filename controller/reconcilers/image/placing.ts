@@ -5,7 +5,7 @@ import { BerthError, isBerthError, toBerthError } from '../../errors/index.ts'
 import type { Hosts } from '../../hypervisor/hosts.ts'
 import type { ImageContent, Session } from '../../hypervisor/port.ts'
 import type { Clock, Tasks } from '../../runtime/port.ts'
-import type { Caches } from '../shared/caches.ts'
+import { type Caches, imageDisks } from '../shared/caches.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import { isUntried } from '../shared/untried.ts'
 import type { AnyImage } from './kinds.ts'
@@ -39,16 +39,24 @@ export interface Content {
 const taskName = (pool: StoragePool, digest: string): string =>
   `place ${digest} in ${pool.spec.hypervisor}/${hostPool(pool)}`
 
-/** Pools in which machines made from this image wait for it. */
+/** Pools in which machines wait for this image, to copy disks of it. */
 export const poolsAwaiting = ({ metadata }: AnyImage, { virtualMachines }: Caches): Set<string> =>
-  new Set(virtualMachines.byIndex('awaitedImage', metadata.uid ?? '').flatMap((vm) => rootPool(vm) ?? []))
+  new Set(
+    virtualMachines
+      .byIndex('awaitedImage', metadata.uid ?? '')
+      .flatMap((vm) =>
+        copiesOf(metadata.uid, vm).flatMap(({ made, storagePool }) => (made ? [] : (storagePool ?? []))),
+      ),
+  )
 
-/** Whether a machine made from this image has, or is to have, its root disk in that pool. */
+/** Whether a machine has, or is to have, a copy of this image in that pool. */
 export const isUsedIn = (storagePool: string, { metadata }: AnyImage, { virtualMachines }: Caches): boolean =>
-  virtualMachines.byIndex('imageUID', metadata.uid ?? '').some((vm) => rootPool(vm) === storagePool)
+  virtualMachines
+    .byIndex('imageUID', metadata.uid ?? '')
+    .some((vm) => copiesOf(metadata.uid, vm).some((disk) => disk.storagePool === storagePool))
 
-const rootPool = ({ status }: VirtualMachine): string | undefined =>
-  status?.disks?.find(({ name }) => name === 'root')?.storagePool
+const copiesOf = (uid: string | undefined, vm: VirtualMachine) =>
+  imageDisks(vm).filter(({ imageUID }) => imageUID === uid)
 
 export interface Where {
   readonly poolName: string

@@ -3,6 +3,7 @@ import { finalizers, virtualMachines } from '../../api/index.ts'
 import { type BerthError, errorTable } from '../../errors/index.ts'
 import { type EventRecorder, type KubeClient, keyOf, type ReadObject } from '../../kube/port.ts'
 import type { Clock, Enqueue, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
+import { imagesOf } from '../shared/caches.ts'
 import { conditionOf, isFalse, summarize } from '../shared/conditions.ts'
 import { referenceTo } from '../shared/references.ts'
 import { writeStatus } from '../shared/write-status.ts'
@@ -121,7 +122,7 @@ export class ImageReconciler implements Reconciler {
     const scope = kind === 'Image' && metadata.namespace !== undefined ? { namespace: metadata.namespace } : {}
     const { items } = await this.#dependencies.client.list(virtualMachines, { ...scope, signal })
     return items
-      .filter(({ status }) => status?.image?.uid === metadata.uid)
+      .filter((vm) => imagesOf(vm).includes(metadata.uid))
       .map((vm) => `${vm.metadata.namespace}/${vm.metadata.name}`)
   }
 

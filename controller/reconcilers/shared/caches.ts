@@ -22,11 +22,36 @@ export interface Caches {
   readonly clusterImages: Cache<ClusterImage>
 }
 
-/** It has a slot and is to stay, and its root disk is not made yet. */
-const awaitsImage = ({ metadata, status }: VirtualMachine): boolean =>
-  status?.slot !== undefined &&
-  metadata.deletionTimestamp === undefined &&
-  status.disks?.find(({ name }) => name === 'root')?.state === 'Creating'
+/** A disk that is a copy of an image. */
+export interface ImageDisk {
+  readonly imageUID: string
+  readonly storagePool: string | undefined
+  readonly made: boolean
+}
+
+/** Disks of a machine that are recorded, and are copies of images. */
+export const imageDisks = ({ status }: VirtualMachine): ImageDisk[] =>
+  (status?.disks ?? []).flatMap(({ name, image, storagePool, state }) => {
+    const imageUID = name === 'root' ? status?.image?.uid : image?.uid
+    return imageUID === undefined ? [] : [{ imageUID, storagePool, made: state !== 'Creating' }]
+  })
+
+/** Uids of the images that it cannot be without. */
+export const imagesOf = (vm: VirtualMachine): string[] => [
+  ...new Set([...(vm.status?.image ? [vm.status.image.uid] : []), ...imageDisks(vm).map(({ imageUID }) => imageUID)]),
+]
+
+/** Images that it waits for: it has a slot and is to stay, and a disk is not made yet. */
+const awaitedImages = (vm: VirtualMachine): string[] => {
+  if (vm.status?.slot === undefined || vm.metadata.deletionTimestamp !== undefined) return []
+  return [...new Set(imageDisks(vm).flatMap(({ imageUID, made }) => (made ? [] : [imageUID])))]
+}
+
+/** Names of images that its spec speaks of. */
+const imageNames = ({ metadata, spec }: VirtualMachine): string[] => {
+  const references = [spec.image, ...(spec.disks ?? []).map(({ source }) => source?.image)]
+  return [...new Set(references.flatMap((image) => (image ? [`${metadata.namespace}/${image.name}`, image.name] : [])))]
+}
 
 /** Index functions that the caches must be made with. */
 export const virtualMachineIndices: IndexFunctions<VirtualMachine> = {
@@ -37,10 +62,9 @@ export const virtualMachineIndices: IndexFunctions<VirtualMachine> = {
   antiAffinity: ({ metadata, spec }) =>
     (spec.placement?.antiAffinity?.length ?? 0) > 0 ? [metadata.namespace ?? ''] : [],
   slotless: ({ status }) => (status?.slot === undefined ? ['true'] : []),
-  imageUID: ({ status }) => (status?.image === undefined ? [] : [status.image.uid]),
-  awaitedImage: (vm) => (vm.status?.image !== undefined && awaitsImage(vm) ? [vm.status.image.uid] : []),
-  imageName: ({ metadata, spec }) =>
-    spec.image === undefined ? [] : [`${metadata.namespace}/${spec.image.name}`, spec.image.name],
+  imageUID: imagesOf,
+  awaitedImage: awaitedImages,
+  imageName: imageNames,
 }
 
 export const slotIndices: IndexFunctions<Slot> = {

@@ -1,17 +1,20 @@
 /** Performs one step through a port. What it changes is seen by the next pass; nothing is concluded from an answer. */
 import { finalizers, type SlotStatus, slots, virtualMachines } from '../../api/index.ts'
-import { BerthError, isBerthError } from '../../errors/index.ts'
-import { type LiveSize, type Session, volumeNames } from '../../hypervisor/port.ts'
+import { BerthError, isBerthError, toBerthError } from '../../errors/index.ts'
+import { type DiskSpec, type LiveSize, type Session, volumeNames } from '../../hypervisor/port.ts'
 import { keyOf } from '../../kube/port.ts'
 import { conditionIs } from '../shared/conditions.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import { closedBy } from '../shared/scheduling.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
+import type { DiskWork } from './disk-model.ts'
+import { doDiskWork } from './disk-work.ts'
+import { isUsable } from './disks.ts'
 import { machineSpec } from './machine.ts'
-import type { Step } from './model.ts'
+import type { Problem, Step } from './model.ts'
 import type { View } from './view.ts'
 
-/** Record, MarkRunning, MarkStopped, BeginRestart, BeginSuspend, ServeRestart and ClearRecord have their whole effect in the status that the pass writes. */
+/** Record, RecordDisks, MarkRunning, MarkStopped, BeginRestart, BeginSuspend, ServeRestart and ClearRecord have their whole effect in the status that the pass writes. */
 export async function act(
   step: Step,
   view: View,
@@ -54,10 +57,18 @@ export async function act(
       return moveSlot(step.slot, 'Releasing', view, dependencies, signal)
     case 'Release':
       return moveSlot(step.slot, 'Free', view, dependencies, signal)
+    case 'RecordDisks':
+      for (const { disk } of step.changes) memory.disks.forget(instanceID, disk)
+      return
     case 'CreateDisk':
-      return onHost((session) => createDisk(session, view, dependencies, signal))
+      if (step.disk === undefined) return onHost((session) => createDisk(session, view, dependencies, signal))
+      return workOnDisk(step.do, step.disk, view, dependencies, memory, signal)
+    case 'AttachDisk':
+    case 'DetachDisk':
+    case 'GrowDisk':
+      return workOnDisk(step.do, step.disk, view, dependencies, memory, signal)
     case 'Define':
-      if (view.size) memory.definitions.defined(instanceID, view.size)
+      if (view.size) memory.definitions.defined(instanceID, { ...view.size, disks: usableDisks(view) })
       return onHost((session) => define(session, step.slot, view, dependencies, signal))
     case 'Start':
       return start(step.paused)
@@ -81,6 +92,7 @@ export async function act(
     case 'Undefine':
       return onHost((session) => session.undefine(instanceID, { signal }))
     case 'DeleteVolume':
+      if (step.disk !== undefined) return workOnDisk(step.do, step.disk, view, dependencies, memory, signal)
       return onHost((session) => session.deleteVolume(instanceID, step.pool, step.volume, { signal }))
   }
 }
@@ -160,6 +172,35 @@ async function moveSlot(
   await client.applyStatus(slots, slot, status, { signal })
 }
 
+/** What fails is remembered, so that it does not keep the machine from what else is to be done. */
+async function workOnDisk(
+  work: DiskWork,
+  name: string,
+  view: View,
+  dependencies: Dependencies,
+  { disks }: Memory,
+  signal: AbortSignal,
+): Promise<void> {
+  const { vm, desired, observed } = view
+  const disk = observed.disks?.find((one) => one.name === name)
+  if (!disk) throw new BerthError('InternalError', `nothing is known of disk ${name}`)
+  const attempt = { work, generation: vm.metadata.generation ?? 1 }
+  const tried = (problem?: Problem) =>
+    disks.tried(desired.instanceID, name, {
+      ...attempt,
+      now: dependencies.clock.monotonic(),
+      ...(problem ? { problem } : {}),
+    })
+  try {
+    await withSession(view, dependencies, (session) => doDiskWork(work, disk, desired.instanceID, session, signal))
+    tried()
+  } catch (error) {
+    const { class: errorClass, code, message } = toBerthError(error)
+    if (errorClass !== 'Conflict') tried({ code, message: `disk ${name}: ${message}` })
+    throw error
+  }
+}
+
 async function createDisk(session: Session, view: View, { caches }: Dependencies, signal: AbortSignal): Promise<void> {
   const { vm, desired, resolved } = view
   const image = vm.status?.image
@@ -199,6 +240,7 @@ async function define(
       hypervisor,
       slot,
       pool: hostPoolOf(view, caches.storagePools),
+      dataDisks: dataDisks(view),
       userData: view.userData,
       networks: caches.networks,
       ...(accelerator === undefined ? {} : { accelerator }),
@@ -206,6 +248,14 @@ async function define(
   )
   await session.define(machine, { signal })
 }
+
+const usableDisks = ({ observed }: View): string[] => (observed.disks ?? []).filter(isUsable).map(({ name }) => name)
+
+/** Those that the definition names beside the root. */
+const dataDisks = ({ observed }: View): DiskSpec[] =>
+  (observed.disks ?? []).filter(isUsable).flatMap(({ name, pool, volumeName }) => {
+    return name === 'root' || pool === undefined ? [] : [{ name, pool, volume: volumeName }]
+  })
 
 /** Name on the host of the pool that the root disk is recorded in. */
 function hostPoolOf({ vm }: View, pools: Dependencies['caches']['storagePools']): string {

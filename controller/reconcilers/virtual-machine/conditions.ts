@@ -4,6 +4,7 @@ import { volumeNames } from '../../hypervisor/port.ts'
 import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
 import { pendingChanges } from './changes.ts'
+import { dataDisksReady } from './disk-condition.ts'
 import { planHardware } from './hardware.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
@@ -113,7 +114,7 @@ function rootDiskSeen(view: View): boolean {
 
 function disksReady(view: View): ConditionFact | undefined {
   const { desired } = view
-  if (rootDiskSeen(view)) return isTrue('DisksReady', 'AllAttached', 'the root disk is made')
+  if (rootDiskSeen(view)) return dataDisksReady(view)
   return desired.recordedSlot === undefined
     ? undefined
     : isFalse('DisksReady', 'Creating', 'the root disk is being made')

@@ -6,6 +6,7 @@ import type { Clock } from '../../runtime/port.ts'
 import type { Settling } from '../../runtime/settling.ts'
 import type { Caches } from '../shared/caches.ts'
 import type { ClaimsUnderWay } from './claims.ts'
+import type { DiskAttempts } from './disk-memory.ts'
 
 export interface Dependencies {
   readonly client: KubeClient
@@ -98,28 +99,34 @@ export class StartAttempts {
   }
 }
 
-type DefinedSize = Pick<MachineSpec, 'cpus' | 'memory' | 'maxCpus' | 'maxMemory'>
+/** What a definition can be found to lack. */
+export interface Hardware extends Pick<MachineSpec, 'cpus' | 'memory' | 'maxCpus' | 'maxMemory'> {
+  /** Names of disks. */
+  readonly disks: readonly string[]
+}
 
 /**
- * With what size machines were defined last, by instance id. A host that makes something else of it is not told again
- * and again.
+ * With what machines were defined last, by instance id. A host that makes something else of it is not told again and
+ * again.
  */
 export class Definitions {
-  readonly #sizes = new Map<string, DefinedSize>()
+  readonly #hardware = new Map<string, string>()
 
-  defined(instanceID: string, size: DefinedSize): void {
-    this.#sizes.set(instanceID, size)
+  defined(instanceID: string, hardware: Hardware): void {
+    this.#hardware.set(instanceID, keyOf(hardware))
   }
 
-  isDefined(instanceID: string, { cpus, memory, maxCpus, maxMemory }: DefinedSize): boolean {
-    const last = this.#sizes.get(instanceID)
-    return last?.cpus === cpus && last.memory === memory && last.maxCpus === maxCpus && last.maxMemory === maxMemory
+  isDefined(instanceID: string, hardware: Hardware): boolean {
+    return this.#hardware.get(instanceID) === keyOf(hardware)
   }
 
   forget(instanceID: string): void {
-    this.#sizes.delete(instanceID)
+    this.#hardware.delete(instanceID)
   }
 }
+
+const keyOf = ({ cpus, memory, maxCpus, maxMemory, disks }: Hardware): string =>
+  [cpus, memory, maxCpus, maxMemory, ...disks].join(' ')
 
 /** What hosts have refused to give to machines that run, by instance id: they are not asked for it again and again. */
 export class Resizes {
@@ -144,5 +151,6 @@ export interface Memory {
   readonly starts: StartAttempts
   readonly definitions: Definitions
   readonly resizes: Resizes
+  readonly disks: DiskAttempts
   readonly claims: ClaimsUnderWay
 }

@@ -2,6 +2,7 @@
 import { finalizers, type Slot, type VirtualMachine } from '../../api/index.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import { conditionIs, conditionOf } from '../shared/conditions.ts'
+import { isSame } from './disk-facts.ts'
 import type { Claim, Desired, Restart } from './model.ts'
 import { instanceIDOf } from './resolve.ts'
 
@@ -31,10 +32,22 @@ export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot
     saving: status?.progress?.step === savingMemory,
     seenThere: status?.slot !== undefined && status.hypervisorID !== undefined,
     diskMade: status?.disks?.some(({ name, state }) => name === 'root' && state !== 'Creating') ?? false,
-    retainedDisks: (spec.disks ?? [])
-      .filter(({ deletionPolicy }) => deletionPolicy === 'Retain')
-      .map(({ name }) => name),
+    retainedDisks: retainedDisks(vm),
+    dataDisks: (status?.disks ?? []).map(({ name }) => name).filter((name) => name !== 'root'),
+    booted: status?.firstBootTime !== undefined,
   }
+}
+
+/** As declared; of what has left the spec, as it was told last. */
+function retainedDisks({ spec, status }: VirtualMachine): string[] {
+  const declared = spec.disks ?? []
+  const left = (status?.disks ?? []).filter(
+    (entry) => entry.name !== 'root' && !declared.some((disk) => disk.name === entry.name && isSame(disk, entry)),
+  )
+  const leaving = new Set(left.map(({ name }) => name))
+  return [...declared.filter(({ name }) => !leaving.has(name)), ...left]
+    .filter(({ deletionPolicy }) => deletionPolicy === 'Retain')
+    .map(({ name }) => name)
 }
 
 /** The restart that is asked for, unless it was served. */

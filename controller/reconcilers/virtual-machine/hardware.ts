@@ -1,8 +1,15 @@
-/** What a machine at rest, its power as declared, still differs in from its spec, mended while it runs. Pure. */
+/** What a machine still differs in when its power is as declared: one step at a time. Pure. */
+import { planDisks } from './disks.ts'
 import type { Desired, Observed, Step } from './model.ts'
 
+const parts: readonly ((desired: Desired, observed: Observed) => Step | undefined)[] = [planSize, planDisks]
+
 export function planHardware(desired: Desired, observed: Observed): Step | undefined {
-  return planSize(desired, observed)
+  for (const part of parts) {
+    const step = part(desired, observed)
+    if (step) return step
+  }
+  return undefined
 }
 
 /** A resize of before that is late would undo the next one. */

@@ -3,11 +3,12 @@ import type { VirtualMachine } from '../../api/index.ts'
 import { errorTable } from '../../errors/index.ts'
 import type { EventRecord, ObjectReference, ReadObject } from '../../kube/port.ts'
 import { referenceTo } from '../shared/references.ts'
+import { lineOfDisk } from './disk-history.ts'
 import type { Problem, Step } from './model.ts'
-import { describeSize } from './size.ts'
+import { describeSize, hasSize } from './size.ts'
 import { machineOf, type View } from './view.ts'
 
-type Line = Pick<EventRecord, 'action' | 'reason' | 'note'> &
+export type Line = Pick<EventRecord, 'action' | 'reason' | 'note'> &
   Partial<Pick<EventRecord, 'type'>> & { readonly slot?: string }
 
 function lineOf(step: Step, view: View): Line | undefined {
@@ -23,14 +24,20 @@ function lineOf(step: Step, view: View): Line | undefined {
         note: `placed on hypervisor ${step.hypervisor}, slot ${step.slot}, storage pool ${step.pool}`,
         slot: step.slot,
       }
+    case 'RecordDisks':
+    case 'AttachDisk':
+    case 'DetachDisk':
+    case 'GrowDisk':
+      return lineOfDisk(step, view)
     case 'CreateDisk':
+      if (step.disk !== undefined) return lineOfDisk({ do: step.do, disk: step.disk }, view)
       return {
         action: 'CreateDisk',
         reason: 'Created',
         note: `root disk made from ${'value' in resolved.image ? `${resolved.image.value.kind} ${resolved.image.value.name}` : 'the image'}`,
       }
     case 'Define':
-      if (view.observed.outdated && view.size)
+      if (view.observed.outdated && view.size && isResized(view))
         return {
           action: 'Resize',
           reason: 'Resized',
@@ -92,11 +99,19 @@ function lineOf(step: Step, view: View): Line | undefined {
         : {
             action: 'RetainDisk',
             reason: 'Retained',
-            note: `disks kept on hypervisor ${host}: ${vm.status?.disks?.map(({ volume }) => volume).join(', ')}`,
+            note: `disks kept on hypervisor ${host}: ${vm.status?.disks
+              ?.filter(({ name }) => desired.retainedDisks.includes(name))
+              .map(({ volume, storagePool }) => `${volume} in storage pool ${storagePool}`)
+              .join(', ')}`,
           }
     default:
       return undefined
   }
+}
+
+function isResized(view: View): boolean {
+  const machine = machineOf(view)
+  return machine !== undefined && view.size !== undefined && !hasSize(machine, view.size)
 }
 
 function stopLine({ by, stays }: Extract<Step, { do: 'MarkStopped' }>): Line {

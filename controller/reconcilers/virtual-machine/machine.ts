@@ -1,7 +1,7 @@
 /** The definition that a host is given, from what was resolved. Pure. */
 import type { Network, VirtualMachine } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
-import { type InterfaceSpec, type MachineSpec, type Tag, volumeNames } from '../../hypervisor/port.ts'
+import { type DiskSpec, type InterfaceSpec, type MachineSpec, type Tag, volumeNames } from '../../hypervisor/port.ts'
 import type { Cache, ReadObject } from '../../kube/port.ts'
 import { attachmentOn } from '../shared/attachment.ts'
 import { instanceIDOf, type Resolved, type ResolvedInterface } from './resolve.ts'
@@ -14,6 +14,8 @@ export interface MachineContext {
   readonly accelerator?: 'KVM' | 'QEMU'
   /** Name on the host of the pool that the root disk is in. */
   readonly pool: string
+  /** Beside the root. */
+  readonly dataDisks: readonly DiskSpec[]
   readonly userData: string | undefined
   readonly networks: Cache<Network>
 }
@@ -35,7 +37,7 @@ export function machineSpec(vm: ReadObject<VirtualMachine>, resolved: Resolved, 
     architecture: image.value.architecture,
     ...(image.value.mode === undefined ? {} : { mode: image.value.mode }),
     ...(context.accelerator === undefined ? {} : { accelerator: context.accelerator }),
-    disks: [{ name: 'root', pool, volume: volumeNames.disk(instanceID, 'root') }],
+    disks: [{ name: 'root', pool, volume: volumeNames.disk(instanceID, 'root') }, ...context.dataDisks],
     seed: {
       pool,
       volume: volumeNames.seed(instanceID),

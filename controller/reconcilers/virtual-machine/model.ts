@@ -6,6 +6,7 @@ import type { LastStop, Queue } from '../../api/index.ts'
 import type { ErrorCode } from '../../errors/index.ts'
 import type { LiveSize, MachineObservation } from '../../hypervisor/port.ts'
 import type { Decision } from '../../placement/index.ts'
+import type { DiskChange, DiskFacts } from './disk-model.ts'
 
 /** A Slot whose claim names this machine. */
 export interface Claim {
@@ -55,6 +56,10 @@ export interface Desired {
   readonly diskMade: boolean
   /** Disks that outlive the machine. */
   readonly retainedDisks: readonly string[]
+  /** Disks beside the root that are recorded: what else bears the machine's id was kept once, and is left alone. */
+  readonly dataDisks?: readonly string[]
+  /** It has run. */
+  readonly booted?: boolean
 }
 
 export interface Problem {
@@ -90,10 +95,14 @@ export interface Observed {
   readonly imagePlaced: boolean
   /** The recorded pool of the root disk cannot be looked into: nothing is concluded from a disk that is not seen. */
   readonly poolProblem?: Problem
-  /** It is off, and defined with another size than the one in force. */
+  /** It is off, and defined with another size than the one in force, or with other disks. */
   readonly outdated?: boolean
   /** What it can be given of its size while it runs. */
   readonly resize?: LiveSize
+  /** The root disk, and what else is declared or recorded; in the order in which they are defined. */
+  readonly disks?: readonly DiskFacts[]
+  /** What the recorded host can do. */
+  readonly features?: readonly string[]
   /** No call for this machine can still be on its way (the T rule). */
   readonly settled: boolean
   /** It was started again and again: it goes off too soon after each start. */
@@ -109,7 +118,10 @@ export type Step =
   | { readonly do: 'AddFinalizer' }
   | { readonly do: 'Claim'; readonly slot: string }
   | { readonly do: 'Record'; readonly slot: string; readonly hypervisor: string; readonly pool: string }
-  | { readonly do: 'CreateDisk' }
+  /** Without `disk`: the root. */
+  | { readonly do: 'CreateDisk'; readonly disk?: string }
+  | { readonly do: 'RecordDisks'; readonly changes: readonly DiskChange[] }
+  | { readonly do: 'AttachDisk' | 'DetachDisk' | 'GrowDisk'; readonly disk: string }
   | { readonly do: 'Define'; readonly slot: string }
   /** `paused`: with its processors held. */
   | { readonly do: 'Start'; readonly paused: boolean }
@@ -132,7 +144,8 @@ export type Step =
   | { readonly do: 'ClearRecord' }
   | { readonly do: 'Release'; readonly slot: string }
   | { readonly do: 'Undefine' }
-  | { readonly do: 'DeleteVolume'; readonly pool: string; readonly volume: string }
+  /** `disk`: the machine stays, and this disk was removed from it. */
+  | { readonly do: 'DeleteVolume'; readonly pool: string; readonly volume: string; readonly disk?: string }
   | { readonly do: 'RemoveFinalizer' }
   | { readonly do: 'Wait'; readonly problem: Problem }
   /** The host holds it for a job of its own, and lets it go on then. */
@@ -161,6 +174,7 @@ const cachedSteps: ReadonlySet<Step['do']> = new Set([
   'BeginRestart',
   'BeginSuspend',
   'ServeRestart',
+  'RecordDisks',
   'Wait',
   'AwaitHost',
   'AwaitShutdown',

@@ -8,11 +8,14 @@ import { choosePool } from '../../placement/index.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
+import { diskFacts } from './disk-facts.ts'
+import type { DiskFacts } from './disk-model.ts'
+import { isUsable } from './disks.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
 import { poolOffers } from './offers.ts'
 import { placementOf } from './placement.ts'
 import { wantsToRun } from './plan.ts'
-import { resolve, rootDisk } from './resolve.ts'
+import { type Resolved, resolve, rootDisk } from './resolve.ts'
 import { hasSize, inPlace, type ResolvedSize, roomDifferences, sizeInForce } from './size.ts'
 import type { View } from './view.ts'
 
@@ -68,6 +71,7 @@ export async function observe(
   const features = host?.connected ? host.session.information.capabilities.features : []
   const size = sizeInForce(vm, resolved.size, slot, features)
   const resize = resizeOf(desired, observations, size, features, memory)
+  const disks = disksOf(vm, desired, resolved, observations, dependencies, memory)
   const observed: Observed = {
     hosts: observations,
     ...(problem === undefined ? {} : { problem }),
@@ -75,7 +79,9 @@ export async function observe(
     ...(rootPool === undefined ? {} : { rootPool }),
     ...poolProblem(vm, observations, dependencies),
     imagePlaced: placing?.state === 'Ready',
-    outdated: isOutdated(desired, observations, size, memory),
+    outdated: isOutdated(desired, observations, size, disks, memory),
+    disks,
+    features,
     ...(resize === undefined ? {} : { resize }),
     settled,
     startDelayed: startsIn > 0,
@@ -92,6 +98,7 @@ export async function observe(
     desired,
     observed,
     interfaces: await readInterfaces(desired, observed, dependencies, signal),
+    disksIn: memory.disks.lookIn(desired.instanceID, dependencies.clock.monotonic()),
     settlesIn: dependencies.settling.waitFor(desired.instanceID, vm.metadata.uid, settleTime),
     ...(host?.connected ? { host: host.session.information } : {}),
     ...(placingPercent === undefined ? {} : { placingPercent }),
@@ -104,12 +111,39 @@ function isOutdated(
   { instanceID, hypervisor }: Desired,
   hosts: ReadonlyMap<string, HostObservation>,
   size: ResolvedSize | undefined,
+  disks: readonly DiskFacts[],
   { definitions }: Memory,
 ): boolean {
   const machine = recordedMachine(hypervisor, hosts)
   if (machine?.power !== 'Stopped' || size === undefined) return false
-  const differs = !hasSize(machine, size) || roomDifferences(machine, size).length > 0
-  return differs && !definitions.isDefined(instanceID, size)
+  const hardware = { ...size, disks: disks.filter(isUsable).map(({ name }) => name) }
+  const isSized = hasSize(machine, size) && roomDifferences(machine, size).length === 0
+  return !(isSized && hasDisks(disks)) && !definitions.isDefined(instanceID, hardware)
+}
+
+/** The root is in every definition. */
+const hasDisks = (disks: readonly DiskFacts[]): boolean =>
+  disks.every((disk) => disk.name === 'root' || disk.overlaid || disk.defined === isUsable(disk))
+
+function disksOf(
+  vm: ReadObject<VirtualMachine>,
+  { instanceID, hypervisor: recorded, claims }: Desired,
+  resolved: Resolved,
+  observations: ReadonlyMap<string, HostObservation>,
+  { caches, clock }: Dependencies,
+  { disks }: Memory,
+): DiskFacts[] {
+  const hypervisor = recorded ?? claims[0]?.hypervisor
+  if (hypervisor === undefined) return []
+  const host = observations.get(hypervisor)
+  const generation = vm.metadata.generation ?? 1
+  return diskFacts(vm, {
+    caches,
+    resolved,
+    hypervisor,
+    ...(host?.reachable ? { observation: host.observation } : {}),
+    attempts: (disk) => disks.held(instanceID, disk, generation, clock.monotonic()),
+  })
 }
 
 /** What it is to be given while it runs, unless its host has refused that. */

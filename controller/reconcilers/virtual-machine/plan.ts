@@ -4,6 +4,7 @@
  * and a deposed leader are one case. docs/decisions/0005-claim-protocol.md tells why each line stands where it does.
  */
 import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
+import { planDisksOfStart, problemOfUnseen } from './disks.ts'
 import { planHardware } from './hardware.ts'
 import { type Claim, type Desired, type HostObservation, type Observed, type Step, wait } from './model.ts'
 import { planPowerOff, planPowerOfRun, planRestart, runs } from './power.ts'
@@ -70,18 +71,20 @@ function planDeletion(desired: Desired, observed: Observed): Step {
     return runs(seen.machine) ? planPowerOff(desired.shutdownMode, observed, seen.machine) : { do: 'Undefine' }
   const released = giveBackAny(desired.claims, desired, observed)
   if (released) return released
-  const volume = seen?.volumes.find(({ name }) => !isRetained(name, desired))
-  if (observed.poolProblem) return { do: 'Wait', problem: observed.poolProblem }
+  const volume = seen?.volumes.find(({ name }) => goesWithIt(name, desired))
+  const unseen = observed.poolProblem ?? problemOfUnseen(observed.disks)
+  if (unseen) return { do: 'Wait', problem: unseen }
   if (volume) return { do: 'DeleteVolume', pool: volume.pool, volume: volume.name }
   // A call that is late could still make a volume or a definition, and nobody would be left to remove it.
   return observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' }
 }
 
-/** A retained disk, or what others have put over it: an external snapshot is named after its base. */
-const isRetained = (volume: string, { instanceID, retainedDisks }: Desired): boolean =>
-  retainedDisks
-    .map((disk) => volumeNames.disk(instanceID, disk))
-    .some((name) => volume === name || volume.startsWith(`${name}.`))
+/** The seed, a disk that is not retained, or what others have put over one: an external snapshot is named after its base. */
+function goesWithIt(volume: string, { instanceID, retainedDisks, dataDisks = [] }: Desired): boolean {
+  const isOf = (base: string) => volume === base || volume.startsWith(`${base}.`)
+  const disks = ['root', ...dataDisks].filter((disk) => !retainedDisks.includes(disk))
+  return [volumeNames.seed(instanceID), ...disks.map((disk) => volumeNames.disk(instanceID, disk))].some(isOf)
+}
 
 /** Claims beside the recorded one, or away from the disks: late successes of earlier attempts. */
 function surplusClaims({ claims, recordedSlot, hypervisor: recorded }: Desired): readonly Claim[] {
@@ -221,12 +224,14 @@ function planClaim(desired: Desired, observed: Observed): Step {
   return { do: 'Claim', slot: placement.slot }
 }
 
-function planRecord(claim: Claim | undefined, desired: Desired, { rootPool, problem }: Observed): Step {
+function planRecord(claim: Claim | undefined, desired: Desired, { rootPool, problem, disks = [] }: Observed): Step {
   if (!claim) return { do: 'Nothing' }
   // What is recorded is pinned with it, size and image too: it must all be known.
   if (problem && !desired.diskMade) return { do: 'Wait', problem }
   if (rootPool === undefined)
     return wait('StoragePoolNotFound', `no StoragePool on ${claim.hypervisor} is ready for the root disk`)
+  const disk = desired.booted ? undefined : disks.find((one) => one.problem)
+  if (disk?.problem) return { do: 'Wait', problem: disk.problem }
   return { do: 'Record', slot: claim.slot, hypervisor: claim.hypervisor, pool: rootPool }
 }
 
@@ -254,6 +259,12 @@ function planRun(desired: Desired, observed: Observed): Step {
     if (!observed.imagePlaced) return wait('WaitingForImage', 'the image is being placed in the storage pool')
     return { do: 'CreateDisk' }
   }
+  // What a run that is over has told comes first.
+  const disks =
+    machine && desired.runSeen && machine.power !== 'Suspended'
+      ? undefined
+      : planDisksOfStart(desired, observed, machine)
+  if (disks) return disks
   if (!machine || machine.parked || machine.transient || machine.tag.slot !== claim.slot) {
     if (observed.problem) return { do: 'Wait', problem: observed.problem }
     return { do: 'Define', slot: claim.slot }

@@ -8,6 +8,7 @@ import { isUntried } from '../shared/untried.ts'
 import { act } from './act.ts'
 import { ClaimsUnderWay } from './claims.ts'
 import { Definitions, type Dependencies, type Memory, Resizes, StartAttempts, Stops } from './dependencies.ts'
+import { DiskAttempts } from './disk-memory.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
 import { needsLiveRead, type Problem, type Step } from './model.ts'
 import { fromCache, observe, readLive } from './observe.ts'
@@ -51,6 +52,7 @@ export class VirtualMachineReconciler implements Reconciler {
     claims: new ClaimsUnderWay(),
     definitions: new Definitions(),
     resizes: new Resizes(),
+    disks: new DiskAttempts(),
   }
   readonly #waits = new SlotWaits()
 
@@ -185,7 +187,7 @@ export class VirtualMachineReconciler implements Reconciler {
         this.#forget(instanceID)
         return { requeueAfter: 0 }
       case 'Nothing':
-        return this.#awaitAddress(view)
+        return earliest(this.#awaitAddress(view), awaitDisks(view))
       default:
         return { requeueAfter: 0 }
     }
@@ -196,6 +198,7 @@ export class VirtualMachineReconciler implements Reconciler {
     this.#memory.starts.forget(instanceID)
     this.#memory.definitions.forget(instanceID)
     this.#memory.resizes.forget(instanceID)
+    this.#memory.disks.forget(instanceID)
   }
 
   /** No host tells when a guest gets its address: it is looked up often at first, then ever less, for ten minutes. */
@@ -210,4 +213,15 @@ export class VirtualMachineReconciler implements Reconciler {
     const age = this.#dependencies.clock.now() - Math.max(...since.map((time) => Date.parse(time ?? '') || 0))
     return age > 600_000 ? {} : { requeueAfter: Math.max(age / 10, 500) }
   }
+}
+
+const earliest = (...results: readonly Result[]): Result =>
+  results.reduce((one, other) =>
+    (other.requeueAfter ?? Number.POSITIVE_INFINITY) < (one.requeueAfter ?? Number.POSITIVE_INFINITY) ? other : one,
+  )
+
+/** No host tells when its pool has room again, and not every one when a guest lets a disk go. */
+function awaitDisks({ observed, disksIn }: View): Result {
+  if (disksIn !== undefined) return { requeueAfter: Math.min(disksIn, lookAgainAfter) }
+  return observed.disks?.some(({ problem }) => problem) ? { requeueAfter: lookAgainAfter } : {}
 }

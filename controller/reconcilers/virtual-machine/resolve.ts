@@ -1,6 +1,12 @@
 /** What a VirtualMachine's spec means, given the objects that it names. Pure over the caches. */
 import { createHash } from 'node:crypto'
-import { parseBytes, type VirtualMachine, type VirtualMachineStatus } from '../../api/index.ts'
+import {
+  type Disk,
+  type ImageRef,
+  parseBytes,
+  type VirtualMachine,
+  type VirtualMachineStatus,
+} from '../../api/index.ts'
 import type { BootMode } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import type { Demand, Turn } from '../../placement/index.ts'
@@ -34,15 +40,28 @@ export interface ResolvedInterface {
 
 export const instanceIDOf = (vm: ReadObject<VirtualMachine>): string => vm.status?.instanceID ?? vm.metadata.uid
 
-/** An Image of the namespace, else a ClusterImage; pinned by uid and digest once recorded. */
-export function resolveImage(vm: ReadObject<VirtualMachine>, caches: Caches): Resolution<ResolvedImage> {
-  const { image: reference } = vm.spec
-  const pinned = vm.status?.image
-  const local = () => caches.images.get(`${vm.metadata.namespace}/${reference.name}`)
+/** What the root disk is made from; pinned by uid and digest once recorded. */
+export function resolveImage({ metadata, spec, status }: VirtualMachine, caches: Caches): Resolution<ResolvedImage> {
+  const reference = { ...spec.image, namespace: metadata.namespace, field: 'spec.image' }
+  return findImage(reference, status?.image, caches)
+}
+
+interface ImageReference extends ImageRef {
+  readonly namespace: string | undefined
+  readonly field: string
+}
+
+/** An Image of the namespace, else a ClusterImage. */
+function findImage(
+  reference: ImageReference,
+  pinned: NonNullable<VirtualMachineStatus['image']> | undefined,
+  caches: Caches,
+): Resolution<ResolvedImage> {
+  const local = () => caches.images.get(`${reference.namespace}/${reference.name}`)
   const global = () => caches.clusterImages.get(reference.name)
   const found =
     reference.kind === 'Image' ? local() : reference.kind === 'ClusterImage' ? global() : (local() ?? global())
-  const where = `spec.image: ${reference.kind ?? 'image'} ${reference.name}`
+  const where = `${reference.field}: ${reference.kind ?? 'image'} ${reference.name}`
   if (!found) return problem('ImageNotFound', `${where} does not exist (kubectl get bimg,bcimg)`)
   const { digest, format, virtualSize } = found.status ?? {}
   if (!pinned && found.metadata.deletionTimestamp !== undefined) {
@@ -159,6 +178,39 @@ function checkMemory(vm: VirtualMachine, { memory }: ResolvedSize, image: Resolv
   return { code: 'InvalidConfiguration', message }
 }
 
+/** A disk that is not made yet. */
+export interface ResolvedDisk {
+  readonly capacity: number
+  /** What it is a copy of. */
+  readonly image?: ResolvedImage
+}
+
+/** Disks beside the root that are not recorded yet, by name. */
+function resolveDataDisks(vm: VirtualMachine, caches: Caches): ReadonlyMap<string, Resolution<ResolvedDisk>> {
+  const recorded = new Set(['root', ...(vm.status?.disks ?? []).map(({ name }) => name)])
+  const disks = (vm.spec.disks ?? []).filter(({ name }) => !recorded.has(name))
+  return new Map(disks.map((disk) => [disk.name, resolveDataDisk(vm, disk, caches)]))
+}
+
+function resolveDataDisk({ metadata }: VirtualMachine, disk: Disk, caches: Caches): Resolution<ResolvedDisk> {
+  const field = `spec.disks[${disk.name}]`
+  const declared = disk.size === undefined ? undefined : parseBytes(disk.size)
+  if (!disk.source) {
+    // The CRD's rules see to it.
+    if (declared === undefined) return problem('InvalidConfiguration', `${field}: a disk without a source needs a size`)
+    return { value: { capacity: declared } }
+  }
+  const reference = { ...disk.source.image, namespace: metadata.namespace, field: `${field}.source.image` }
+  const image = findImage(reference, undefined, caches)
+  if ('problem' in image) return image
+  const { virtualSize } = image.value
+  if (declared !== undefined && declared < virtualSize) {
+    const needs = `${Math.ceil(virtualSize / 2 ** 20)}Mi`
+    return problem('SmallerThanImage', `${field}.size: ${disk.size} is smaller than the image, which needs ${needs}`)
+  }
+  return { value: { capacity: declared ?? virtualSize, image: image.value } }
+}
+
 export const rootDisk = (vm: VirtualMachine) => vm.spec.disks?.find(({ name }) => name === 'root')
 
 export interface Resolved {
@@ -166,6 +218,8 @@ export interface Resolved {
   readonly image: Resolution<ResolvedImage>
   readonly interfaces: Resolution<readonly ResolvedInterface[]>
   readonly rootCapacity: Resolution<number>
+  /** Disks beside the root that are not recorded yet, by name. */
+  readonly dataDisks: ReadonlyMap<string, Resolution<ResolvedDisk>>
   /** The first of their problems. */
   readonly problem?: Problem
 }
@@ -176,7 +230,10 @@ export function resolve(vm: ReadObject<VirtualMachine>, caches: Caches): Resolve
   const interfaces = resolveInterfaces(vm, caches)
   const capacity: Resolution<number> =
     'problem' in size ? size : 'problem' in image ? image : rootCapacity(vm, size.value, image.value)
-  const first = [size, image, capacity, interfaces].find((resolution) => 'problem' in resolution)
+  const dataDisks = resolveDataDisks(vm, caches)
+  // Once it has run, what is added to a machine stops nothing.
+  const awaited = vm.status?.firstBootTime === undefined ? [...dataDisks.values()] : []
+  const first = [size, image, capacity, interfaces, ...awaited].find((resolution) => 'problem' in resolution)
   const memory = 'problem' in size || 'problem' in image ? undefined : checkMemory(vm, size.value, image.value)
   const found = first && 'problem' in first ? first.problem : memory
   return {
@@ -184,6 +241,7 @@ export function resolve(vm: ReadObject<VirtualMachine>, caches: Caches): Resolve
     image,
     interfaces,
     rootCapacity: capacity,
+    dataDisks,
     ...(found === undefined ? {} : { problem: found }),
   }
 }
@@ -196,6 +254,9 @@ export function demandOf(vm: ReadObject<VirtualMachine>, turn: Turn, resolved: R
   const { slot, slotSelector, tolerations } = vm.spec.placement ?? {}
   const disksOn = disksAreOn(vm.status)
   const pool = rootDisk(vm)?.storagePool
+  const dataPools = (vm.spec.disks ?? []).flatMap(({ name, storagePool }) =>
+    name === 'root' || storagePool === undefined ? [] : [storagePool],
+  )
   return {
     ...turn,
     cpus: size.value.cpus,
@@ -208,6 +269,7 @@ export function demandOf(vm: ReadObject<VirtualMachine>, turn: Turn, resolved: R
     ...(slotSelector === undefined ? {} : { slotSelector }),
     ...(disksOn === undefined ? {} : { disksOn }),
     ...(pool === undefined ? {} : { pool }),
+    ...(dataPools.length === 0 ? {} : { dataPools }),
   }
 }
 

@@ -3,8 +3,10 @@ import { describe, expect, it } from '@jest/globals'
 import type { VirtualMachine } from '../../api/index.ts'
 import { type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
-import { aMachine, conditionTypes, digest, readyOf } from '../testing/lab.ts'
+import type { Caches } from '../shared/caches.ts'
+import { aMachine, aPool, conditionTypes, digest, readyOf } from '../testing/lab.ts'
 import { desiredOf } from './desired.ts'
+import { diskFacts } from './disk-facts.ts'
 import type { HostObservation, Problem, Step } from './model.ts'
 import { statusOf } from './status.ts'
 import type { View } from './view.ts'
@@ -28,7 +30,8 @@ const on = {
   tag: { slot: 's1' },
   cpus: 1,
   memory: 2 ** 30,
-} as ObservedMachine
+  disks: [],
+} as unknown as ObservedMachine
 const seen = (machine: ObservedMachine | undefined): HostObservation => ({
   reachable: true,
   observation: {
@@ -54,25 +57,38 @@ function viewOf({ spec = {}, status, slot, host = seen(on), addresses = [], dele
   const vm = (status ? { ...made, status } : made) as ReadObject<VirtualMachine>
   const slots = slot ? [{ metadata: { name: 's1' }, spec: { hypervisor: 'kvm1' }, status: slot } as never] : []
   const kind = 'ClusterImage' as const
+  const resolved = {
+    size: { value: { cpus: 1, memory: 2 ** 30 } },
+    image: {
+      value: {
+        kind,
+        name: 'debian',
+        uid: 'i',
+        digest,
+        format: 'qcow2' as const,
+        virtualSize: 1,
+        architecture: 'x86_64',
+      },
+    },
+    interfaces: { value: [{ name: 'eth0', network: 'lan', macAddress }] },
+    rootCapacity: { value: 2 ** 31 },
+    dataDisks: new Map(),
+  }
+  const caches = { storagePools: { get: () => aPool(), byIndex: () => [aPool()] } } as unknown as Caches
+  const observation = host.reachable ? { observation: host.observation } : {}
   return {
     vm,
     claimed: slots,
     desired: desiredOf(vm, slots),
     observed: {
       hosts: new Map([['kvm1', host]]),
+      disks: diskFacts(vm, { caches, resolved, hypervisor: 'kvm1', attempts: () => ({}), ...observation }),
       imagePlaced: true,
       settled: true,
       startDelayed: false,
       shutdown: { askedLately: false, timedOut: false },
     },
-    resolved: {
-      size: { value: { cpus: 1, memory: 2 ** 30 } },
-      image: {
-        value: { kind, name: 'debian', uid: 'i', digest, format: 'qcow2', virtualSize: 1, architecture: 'x86_64' },
-      },
-      interfaces: { value: [{ name: 'eth0', network: 'lan', macAddress }] },
-      rootCapacity: { value: 2 ** 31 },
-    },
+    resolved,
     interfaces: [
       { macAddress, addresses: addresses.map((address) => ({ address, prefix: 24, source: 'Lease' as const })) },
     ],

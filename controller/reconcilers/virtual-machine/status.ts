@@ -5,6 +5,7 @@ import { mergeConditions } from '../../runtime/conditions.ts'
 import { pendingChanges } from './changes.ts'
 import { conditionsOf } from './conditions.ts'
 import { savingMemory } from './desired.ts'
+import { firstDataDisks, policyOf, recordedDisks } from './disk-status.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
 import { hasSize, type ResolvedSize } from './size.ts'
@@ -122,7 +123,9 @@ function hardware(view: View, step: Step): Fields {
           volume: volumeNames.disk(view.desired.instanceID, 'root'),
           size: formatBytes(rootCapacity.value),
           state: 'Creating',
+          ...policyOf(view, 'root'),
         },
+        ...firstDataDisks(view),
       ],
     }
   }
@@ -132,7 +135,7 @@ function hardware(view: View, step: Step): Fields {
     ...pending,
     size: status?.size && reached ? written(size.value) : status?.size,
     image: status?.image,
-    disks: status?.disks?.map((disk) => ({ ...disk, state: diskState(view, disk) })),
+    disks: recordedDisks(view, step),
   }
   return fields as Fields
 }
@@ -143,15 +146,6 @@ const written = ({ memory, maxMemory, storage, ...rest }: ResolvedSize): NonNull
   ...(maxMemory === undefined ? {} : { maxMemory: formatBytes(maxMemory) }),
   ...(storage === undefined ? {} : { storage: formatBytes(storage) }),
 })
-
-type Disk = NonNullable<VirtualMachineStatus['disks']>[number]
-
-function diskState(view: View, disk: Disk): Disk['state'] {
-  const host = recordedHost(view)
-  if (!host?.reachable || view.observed.poolProblem) return disk.state
-  if (host.observation.volumes.some(({ name }) => name === disk.volume)) return 'Ready'
-  return disk.state === 'Creating' ? 'Creating' : 'Missing'
-}
 
 /**
  * Interfaces as they are. An address is told only while the machine runs: an old one may be another's by now. What a

@@ -1,13 +1,20 @@
 /** What somebody does on a host of libvirt behind Berth's back, by virsh: the same for each of its drivers. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { DriverWorld } from '../../../controller/hypervisor/contract.ts'
 import { type ProcessResult, runOrFail } from '../../../hack/hypervisor/process.ts'
 
 type ByVirsh = Pick<
   DriverWorld,
-  'describeMachine' | 'removeForeign' | 'makeTransient' | 'lastStart' | 'diskSources' | 'makeVolume'
+  | 'describeMachine'
+  | 'removeForeign'
+  | 'makeTransient'
+  | 'lastStart'
+  | 'diskSources'
+  | 'attachedVolumes'
+  | 'guestDiskSize'
+  | 'makeVolume'
 >
 
 export class VirshWorld {
@@ -39,6 +46,15 @@ export class VirshWorld {
     return { content: readFileSync(path), virtualSize }
   }
 
+  /** Attaches a volume that nobody knows, beyond where Berth's own disks are. */
+  async attachForeignDisk(id: string, pool: string, target: string): Promise<void> {
+    const volume = `foreign-${id}`
+    await this.virsh('vol-create-as', pool, volume, '1M', '--format', 'qcow2')
+    const path = (await this.virsh('vol-path', '--pool', pool, volume)).trim()
+    const format = ['--driver', 'qemu', '--subdriver', 'qcow2']
+    await this.virsh('attach-disk', id, path, target, ...format, '--live', '--config')
+  }
+
   readonly members: ByVirsh = {
     describeMachine: async (id) =>
       `${await this.virsh('dumpxml', '--inactive', id)}${await this.virsh('domstate', '--reason', id)}`,
@@ -55,6 +71,12 @@ export class VirshWorld {
       throw new Error(`nothing tells how it was started: ${state}`)
     },
     diskSources: (description) => description.match(/<source file=[^>]*>/g) ?? [],
+    attachedVolumes: async (id) => {
+      const lines = (await this.virsh('domblklist', id)).split('\n')
+      return lines.flatMap((line) => /^\s*\S+\s+(\/.*)$/.exec(line)?.[1] ?? []).map((path) => basename(path.trim()))
+    },
+    guestDiskSize: async (id, target) =>
+      Number(/Capacity:\s*(\d+)/.exec(await this.virsh('domblkinfo', id, target))?.[1]),
     makeVolume: async (pool, volume) => {
       await this.virsh('vol-create-as', pool, volume, '1M')
     },

@@ -1,6 +1,6 @@
 import { clusterImages, hypervisors, slots, storagePools, virtualMachines } from '../../../controller/api/index.ts'
 import type { StopReason } from '../../../controller/hypervisor/port.ts'
-import { aHypervisor, aMachine, aPool } from '../world/objects.ts'
+import { aHypervisor, aMachine, anImage, aPool } from '../world/objects.ts'
 import type { World } from '../world/world.ts'
 import {
   addHost,
@@ -61,6 +61,22 @@ const goOff = (name: string, why: StopReason) => (world: World) => {
 }
 
 const oneHost = (count: number) => ({ furnish: furnish({ kvm1: count }), furnished: furnished(count) })
+
+const data = { name: 'data', size: '4Gi' }
+const logs = { name: 'logs', size: '2Gi' }
+const diskOf = (world: World, disk: string) =>
+  machine(world, 'web')?.status?.disks?.find(({ name, state }) => name === disk && state === 'Ready')
+/** These disks, and no others, are made, part of the machine as it runs and of its definition. */
+const hasDisks =
+  (name: string, ...disks: readonly string[]) =>
+  (world: World) => {
+    const found = onHost(world, name)
+    const defined = found?.spec.disks.map((disk) => disk.name)
+    const live = found?.live?.map((disk) => disk.name) ?? defined
+    const told = machine(world, name)?.status?.disks?.flatMap((disk) => (disk.state === 'Ready' ? disk.name : []))
+    const all = machine(world, name)?.status?.disks?.length === disks.length
+    return all && [defined, live, told].every((list) => list?.toSorted().join() === disks.toSorted().join())
+  }
 
 /** Worlds in which the stop was taken back. */
 const revoked = new WeakSet<World>()
@@ -360,6 +376,94 @@ export const workloads: readonly Workload[] = [
     ...oneHost(1),
     steps: [
       begin('web', { disks: [{ name: 'root', deletionPolicy: 'Retain' }] }),
+      running('web', removeMachine('web')),
+      removed('web'),
+      freed(1),
+    ],
+  },
+  {
+    name: 'disk-added',
+    title: 'a machine that runs is given two disks, one of them a copy of an image that is not placed yet',
+    ...oneHost(1),
+    modes: ['leaders'],
+    steps: [
+      begin('web'),
+      running('web', (world) => {
+        world.create(anImage('tools'))
+        change('web', { disks: [data, { name: 'tools', source: { image: { name: 'tools' } } }] })(world)
+      }),
+      { what: 'it has them', until: hasDisks('web', 'root', 'data', 'tools') },
+      running('web'),
+    ],
+  },
+  {
+    name: 'disk-removed',
+    title: 'two disks are taken from a machine that runs, one of them to be kept',
+    ...oneHost(1),
+    modes: ['leaders'],
+    steps: [
+      begin('web', { disks: [data, { ...logs, deletionPolicy: 'Retain' }] }),
+      running('web', change('web', { disks: [] })),
+      { what: 'they are gone', until: hasDisks('web', 'root') },
+      running('web'),
+    ],
+  },
+  {
+    name: 'disk-grown',
+    title: 'a disk and the root are made larger while the machine runs',
+    ...oneHost(1),
+    steps: [
+      begin('web', { disks: [data] }),
+      running(
+        'web',
+        change('web', {
+          disks: [
+            { name: 'root', size: '8Gi' },
+            { ...data, size: '9Gi' },
+          ],
+        }),
+      ),
+      {
+        what: 'they are larger',
+        until: (world) => diskOf(world, 'root')?.size === '8Gi' && diskOf(world, 'data')?.size === '9Gi',
+      },
+      running('web'),
+    ],
+  },
+  {
+    name: 'disk-added-again',
+    title: 'a disk is removed, and added again under its name once it is gone; then one that was kept',
+    ...oneHost(1),
+    modes: ['twice', 'leaders'],
+    steps: [
+      begin('web', { disks: [data] }),
+      running('web', change('web', { disks: [] })),
+      {
+        what: 'it is gone',
+        until: hasDisks('web', 'root'),
+        act: change('web', { disks: [{ ...data, deletionPolicy: 'Retain' }] }),
+      },
+      { what: 'it is there again', until: hasDisks('web', 'root', 'data') },
+      running('web', change('web', { disks: [] })),
+      { what: 'it is kept', until: hasDisks('web', 'root'), act: change('web', { disks: [data] }) },
+      { what: 'it is taken back', until: hasDisks('web', 'root', 'data') },
+      running('web'),
+    ],
+  },
+  {
+    name: 'disks-while-off',
+    title: 'the disks of a machine that is stopped are exchanged; it is started, and deleted',
+    ...oneHost(1),
+    steps: [
+      begin('web', { disks: [data] }),
+      running('web', setPower('web', 'Stopped')),
+      off('web', change('web', { disks: [logs] })),
+      {
+        what: 'the first is gone',
+        until: (world) => diskOf(world, 'data') === undefined,
+        act: setPower('web', 'Running'),
+      },
+      { what: 'it has the other', until: hasDisks('web', 'root', 'logs') },
       running('web', removeMachine('web')),
       removed('web'),
       freed(1),

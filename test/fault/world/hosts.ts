@@ -138,6 +138,11 @@ function targetOf(method: Mutation, args: readonly unknown[]): readonly [id: str
       const { tag } = first as { tag: { instanceID: string; slot: string } }
       return [tag.instanceID, `${tag.instanceID} under ${tag.slot}`]
     }
+    case 'attachDisk':
+      return [String(first), `${first}/${(second as { name: string }).name}`]
+    case 'detachDisk':
+      return [String(first), `${first}/${second}`]
+    case 'growDisk':
     case 'deleteVolume':
       return [String(first), `${second}/${third}`]
     case 'definePool':

@@ -1,6 +1,7 @@
 /** What must hold at every moment, whatever fails: checked after each effect. */
 import { slots, type VirtualMachine, virtualMachines } from '../../../controller/api/index.ts'
 import { volumeNames } from '../../../controller/hypervisor/port.ts'
+import type { FakePool } from '../../../controller/hypervisor/testing/fake-session.ts'
 import type { ReadObject } from '../../../controller/kube/index.ts'
 import type { APIServer } from './api-server.ts'
 import type { Effect } from './effects.ts'
@@ -10,7 +11,7 @@ export class Safety {
   readonly violations: string[] = []
   readonly #api: APIServer
   readonly #hosts: Hosts
-  /** Root disks that were made, by instance id. */
+  /** Volumes of disks that were made. */
   readonly #disks = new Set<string>()
 
   constructor(api: APIServer, hosts: Hosts) {
@@ -36,7 +37,11 @@ export class Safety {
   #checkAgainstWishes({ verb, target }: Effect, refuse: (what: string) => void): void {
     const vm = this.#api.list(virtualMachines).find(({ metadata }) => target.includes(metadata.uid))
     if (!vm || vm.metadata.deletionTimestamp !== undefined) return
-    if (verb === 'undefine' || (verb === 'deleteVolume' && !target.endsWith('-seed'))) {
+    const removed = vm.status?.disks?.some(
+      ({ volume = '', state, deletionPolicy }) =>
+        target.endsWith(`/${volume}`) && state === 'Removing' && deletionPolicy !== 'Retain',
+    )
+    if (verb === 'undefine' || (verb === 'deleteVolume' && !target.endsWith('-seed') && !removed)) {
       refuse('nobody has asked for its deletion')
     }
     if (!this.#boundTo(vm)) return
@@ -52,19 +57,30 @@ export class Safety {
       .some(({ status }) => status?.consumerRef?.uid === metadata.uid && status.phase === 'Bound')
   }
 
-  /** A disk that was there is there while its object is. */
+  /** A disk that was there is there while its object is, and has not let it go; none is there twice, or was never recorded. */
   #checkDisks(refuse: (what: string) => void): void {
-    for (const { metadata } of this.#api.list(virtualMachines)) {
-      const there = this.#hosts
-        .all()
-        .flatMap(({ host }) => [...host.pools.values()])
-        .filter(({ volumes }) => volumes.has(volumeNames.disk(metadata.uid, 'root'))).length
-      if (there > 1) refuse(`${metadata.name} has ${there} root disks`)
-      if (there === 1) this.#disks.add(metadata.uid)
-      else if (this.#disks.has(metadata.uid) && metadata.deletionTimestamp === undefined) {
-        refuse(`${metadata.name} has lost its disk`)
+    for (const { metadata, status } of this.#api.list(virtualMachines)) {
+      const pools = this.#hosts.all().flatMap(({ host }) => [...host.pools.values()])
+      const leaves = metadata.deletionTimestamp !== undefined
+      for (const name of new Set(['root', ...namesOf(metadata.uid, pools), ...this.#namesSeen(metadata.uid)])) {
+        const disk = volumeNames.disk(metadata.uid, name)
+        const there = pools.filter(({ volumes }) => volumes.has(disk)).length
+        const entry = status?.disks?.find((one) => one.name === name)
+        const staysRecorded = entry !== undefined && entry.state !== 'Removing'
+        if (there > 1) refuse(`${metadata.name} has ${there} ${name} disks`)
+        if (there === 1) {
+          if (!this.#disks.has(disk) && entry === undefined && !leaves) refuse(`${disk} was never recorded`)
+          this.#disks.add(disk)
+        } else if (this.#disks.has(disk) && !leaves && (staysRecorded || name === 'root')) {
+          refuse(`${metadata.name} has lost its ${name} disk`)
+        } else this.#disks.delete(disk)
       }
     }
+  }
+
+  #namesSeen(uid: string): string[] {
+    const prefix = volumeNames.disk(uid, '')
+    return [...this.#disks].flatMap((disk) => (disk.startsWith(prefix) ? disk.slice(prefix.length) : []))
   }
 
   /** What runs, runs under a claim of its own on that host; and one machine a slot. */
@@ -84,4 +100,13 @@ export class Safety {
       }
     }
   }
+}
+
+/** Names of the disks that are there, beside the seed. */
+function namesOf(uid: string, pools: readonly FakePool[]): string[] {
+  const prefix = volumeNames.disk(uid, '')
+  return pools
+    .flatMap(({ volumes }) => [...volumes.keys()])
+    .flatMap((volume) => (volume.startsWith(prefix) ? volume.slice(prefix.length) : []))
+    .filter((name) => name !== 'seed')
 }

@@ -220,6 +220,11 @@ export class Passes {
       case 'Undefine':
       case 'DeleteVolume':
         return onHost(step.do)
+      // A machine of this world has its root disk alone.
+      case 'RecordDisks':
+      case 'AttachDisk':
+      case 'DetachDisk':
+      case 'GrowDisk':
       case 'Wait':
       case 'AwaitHost':
       case 'AwaitShutdown':
@@ -316,6 +321,7 @@ function observationOf({ machines, volumes }: Host, uid: string): MachineObserva
             transient: machine.transient,
             cpus: 1,
             memory: 1,
+            disks: [],
           },
         }
       : {}),
