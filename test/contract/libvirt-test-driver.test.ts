@@ -16,6 +16,8 @@ const lacks: Lacks = {
   Definitions: 'it offers i686 alone, which Berth writes no definitions for',
   Uploads: 'its storage has no streams',
   PausedStarts: 'its start takes no flags',
+  HotPlugNetwork: 'Berth writes no devices for its machines',
+  AntiSpoofing: 'it has no packets to filter',
   StartReasons: 'it says of every start that it was a boot',
   FencedStart: 'it starts a machine without looking for its networks',
   DeafGuests: 'its guests obey at once',
@@ -42,6 +44,7 @@ async function setup(): Promise<DriverWorld> {
     smallPool: '',
     newDirectory: '/contract-new-pool',
     attachment: { libvirtNetwork: 'default' },
+    otherAttachment: { bridge: 'virbr0' },
     missingAttachment: { libvirtNetwork: 'contract-no-such-network' },
     qcow2: { content: Buffer.alloc(0), virtualSize: 0 },
     async makeForeign(hostName, id) {

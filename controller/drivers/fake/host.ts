@@ -14,6 +14,7 @@ import type { Clock } from './clock.ts'
 import { EventBus, type EventFaults } from './events.ts'
 import type { FaultRule, Latencies } from './faults.ts'
 import type { Hold } from './holds.ts'
+import type { FakeInterface } from './interfaces.ts'
 import { type FakeMachine, type Guests, Machines } from './machines.ts'
 import { type Duration, Random } from './random.ts'
 import { FakePool, Storage } from './storage.ts'
@@ -57,7 +58,7 @@ const defaultCapabilities: Capabilities = {
   modes: ['HVM'],
   firmware: ['BIOS'],
   storageTypes: ['Directory'],
-  features: ['GuestAgent', 'LinkedClone', 'Pause', 'Suspend'],
+  features: ['AntiSpoofing', 'GuestAgent', 'HotPlugNetwork', 'LinkedClone', 'Pause', 'Suspend'],
 }
 
 /** A host in memory: see `index.ts`. */
@@ -95,7 +96,7 @@ export class FakeHypervisor {
       memory: memory - memory / 64,
       storage: this.storage,
       networks: this.networks,
-      architectures: this.#capabilities.architectures,
+      capabilities: this.#capabilities,
       tell: (event) => this.events.publish(event),
     })
     for (const [name, size] of Object.entries(options.pools ?? { default: 100 * GiB })) this.addPool(name, size)
@@ -242,6 +243,11 @@ export class FakeHypervisor {
     if (definition === undefined) throw new Error(`machine ${id} has no definition`)
     const moved = Object.fromEntries(definition.disks.map(({ name, volume }) => [name, `${volume}.snapshot`]))
     this.machines.change(machine, { definition: { ...definition, moved } }, 'Snapshot')
+  }
+
+  /** Somebody gives the machine an interface that Berth knows nothing of. */
+  attachForeignInterface(id: string, foreign: FakeInterface): void {
+    this.machines.attachForeignInterface(this.machine(id), foreign)
   }
 
   /** What the host knows of a running machine's addresses. */

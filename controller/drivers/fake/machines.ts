@@ -1,6 +1,8 @@
 import { BerthError } from '../../errors/index.ts'
 import type {
+  Capabilities,
   HypervisorEvent,
+  InterfaceSpec,
   InventoryEntry,
   MachineSpec,
   ObservedInterface,
@@ -12,6 +14,13 @@ import type {
 } from '../../hypervisor/port.ts'
 import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
 import type { Clock } from './clock.ts'
+import {
+  type FakeInterface,
+  observedInterfaces,
+  requireOwnInterface,
+  withInterface,
+  withoutInterface,
+} from './interfaces.ts'
 import type { Duration, Random } from './random.ts'
 import type { Storage } from './storage.ts'
 
@@ -23,7 +32,7 @@ export interface Definition {
   readonly tag?: Tag
   readonly parked: boolean
   readonly disks: MachineSpec['disks']
-  readonly interfaces: MachineSpec['interfaces']
+  readonly interfaces: readonly FakeInterface[]
   /** Files that snapshots moved disks to, by name of the disk. */
   readonly moved: Readonly<Record<string, string>>
 }
@@ -35,6 +44,8 @@ export interface FakeMachine {
   definition: Definition | undefined
   /** What it runs with; absent while it is off. */
   live: Definition | undefined
+  /** Interfaces that are in its saved memory, while it has one. */
+  savedInterfaces: readonly FakeInterface[]
   power: PowerState
   stopReason: StopReason
   /** Of the last time that it was paused. */
@@ -46,6 +57,8 @@ export interface FakeMachine {
   asked: boolean
   /** Ends the work on its memory: the memory is saved, or is not. Absent: it is not being saved. */
   endSaving: ((saved: boolean) => void) | undefined
+  /** Interfaces that its guest was asked to let go of, by MAC address: whether it would, were it not held. */
+  unplugging: Map<string, boolean>
   /** Begin of this boot, by the host's clock. */
   startedAt: number
   /** Until then the host has not cleared away the last run. */
@@ -61,6 +74,8 @@ export interface Guests {
   readonly shutdownTime?: Duration
   /** From a start until the guest's addresses are known. Absent: they never are. */
   readonly bootTime?: number
+  /** From asking a guest to let go of a device until it has. Absent: it never does. */
+  readonly detachTime?: Duration
 }
 
 export interface MachinesOptions {
@@ -69,7 +84,7 @@ export interface MachinesOptions {
   readonly storage: Storage
   readonly networks: ReadonlySet<string>
   readonly memory: number
-  readonly architectures: readonly string[]
+  readonly capabilities: Capabilities
   readonly tell: (event: HypervisorEvent) => void
 }
 
@@ -79,7 +94,7 @@ const unstorable = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}
 /** The machines of a fake host, and what can be done to them. Each method is one step that nothing comes between. */
 export class Machines {
   readonly all = new Map<string, FakeMachine>()
-  guests: Guests = { shutdownTime: 0 }
+  guests: Guests = { shutdownTime: 0, detachTime: 0 }
   /** How long the host writes at a machine's memory when it is suspended. */
   saveTime: Duration = 0
   /** How long a machine that went off cannot be started again: the host has not cleared it away yet. */
@@ -135,6 +150,7 @@ export class Machines {
         transient: definition === undefined,
         cpus: running.cpus,
         memory: running.memory,
+        interfaces: observedInterfaces(live?.interfaces ?? [], definition?.interfaces ?? []),
       },
     }
   }
@@ -161,7 +177,8 @@ export class Machines {
   /** @returns whether it changed anything; so do all that follow. */
   define(spec: MachineSpec): boolean {
     const { tag, seed, disks } = spec
-    const { storage, architectures } = this.#options
+    const { storage, capabilities } = this.#options
+    const { architectures } = capabilities
     requireOwnName(tag.instanceID, seed.volume)
     if (Object.values(tag).some((value) => unstorable.test(String(value)))) {
       throw new BerthError(
@@ -191,7 +208,10 @@ export class Machines {
       changed = seedPool.writeSeed(seed.volume, seed.files)
     }
     storage.requireVolume('seed', seed.pool, seed.volume)
-    const { cpus, memory, interfaces } = spec
+    const { cpus, memory } = spec
+    const others = before?.definition?.interfaces.filter(({ name }) => name === undefined) ?? []
+    for (const { macAddress } of spec.interfaces) requireOwnInterface([others], macAddress)
+    const interfaces = [...spec.interfaces, ...others]
     const definition: Definition = { cpus, memory, tag, parked: false, disks, interfaces, moved: {} }
     return this.#redefine(before ?? this.#add(tag.instanceID, this.#freeName(spec)), definition) || changed
   }
@@ -288,6 +308,42 @@ export class Machines {
     return true
   }
 
+  attachInterface(instanceID: string, wanted: InterfaceSpec): boolean {
+    const machine = this.#running(instanceID)
+    const { hostName, definition, live } = machine
+    this.#requireHotPlugNetwork(machine)
+    if (live === undefined || definition === undefined) {
+      throw new BerthError('HypervisorRefused', `Machine '${hostName}' is not defined: it has no next start.`)
+    }
+    requireOwnInterface([live.interfaces, definition.interfaces], wanted.macAddress)
+    const missing = Object.values(wanted.attachment).find((name) => !this.#options.networks.has(name))
+    if (missing !== undefined) throw new BerthError('NetworkNotFound', `Network '${missing}' is not there.`)
+    const defines = this.#redefine(machine, {
+      ...definition,
+      interfaces: withInterface(definition.interfaces, wanted),
+    })
+    const interfaces = withInterface(live.interfaces, wanted)
+    if (interfaces === live.interfaces) return defines
+    this.change(machine, { live: { ...live, interfaces } }, 'DeviceAdded')
+    return true
+  }
+
+  /** The guest lets go of it in its time; see {@link Guests}. */
+  detachInterface(instanceID: string, macAddress: string): boolean {
+    const machine = this.own(instanceID)
+    if (machine === undefined) return false
+    const { definition, live } = machine
+    this.#requireNotSaving(machine)
+    requireOwnInterface([live?.interfaces ?? [], definition?.interfaces ?? []], macAddress)
+    const isAttached = live !== undefined && withoutInterface(live.interfaces, macAddress) !== live.interfaces
+    if (isAttached) this.#requireHotPlugNetwork(machine)
+    const interfaces = withoutInterface(definition?.interfaces ?? [], macAddress)
+    const changed = definition !== undefined && this.#redefine(machine, { ...definition, interfaces })
+    if (!isAttached || machine.unplugging.has(macAddress)) return changed
+    this.#unplug(machine, macAddress)
+    return true
+  }
+
   undefine(instanceID: string): boolean {
     const machine = this.own(instanceID)
     if (machine === undefined) return false
@@ -309,6 +365,13 @@ export class Machines {
       throw new BerthError('InUse', `Volume '${volume}' is kept: machine '${machine.hostName}' runs.`)
     }
     return found.remove(volume)
+  }
+
+  /** Somebody on the host gives it an interface that Berth knows nothing of. */
+  attachForeignInterface(machine: FakeMachine, foreign: FakeInterface): void {
+    const more = (known: Definition) => ({ ...known, interfaces: [...known.interfaces, foreign] })
+    const { definition, live } = machine
+    this.change(machine, { definition: definition && more(definition), live: live && more(live) }, 'DeviceAdded')
   }
 
   /** A machine of someone else's, or one that came here by other ways. */
@@ -339,7 +402,7 @@ export class Machines {
   /** Someone changes something about it on the host. */
   change(
     machine: FakeMachine,
-    changes: Partial<Pick<FakeMachine, 'definition' | 'power' | 'stopReason' | 'pauseReason'>>,
+    changes: Partial<Pick<FakeMachine, 'definition' | 'live' | 'power' | 'stopReason' | 'pauseReason'>>,
     detail: string,
   ): void {
     Object.assign(machine, changes)
@@ -349,6 +412,7 @@ export class Machines {
   /** The memory of a run goes into a file; the next start goes on from it. */
   save(machine: FakeMachine): void {
     if (machine.live !== undefined) this.#usedMemory -= machine.live.memory
+    machine.savedInterfaces = (machine.live ?? machine.definition)?.interfaces ?? []
     machine.live = undefined
     machine.power = 'Suspended'
     this.#changed(machine, 'Saved')
@@ -365,6 +429,7 @@ export class Machines {
   /** What the guest was told meanwhile, it hears now. */
   letGo(machine: FakeMachine): void {
     this.change(machine, { power: 'Running' }, 'Running')
+    this.#letGoOfDevices(machine)
     if (machine.asked) this.turnOff(machine, 'Guest')
   }
 
@@ -391,6 +456,36 @@ export class Machines {
     machine.endSaving = end
     this.#options.clock.after(delay, () => end(true))
     return promise
+  }
+
+  #unplug(machine: FakeMachine, macAddress: string): void {
+    const { unplugging } = machine
+    const { detachTime } = this.guests
+    unplugging.set(macAddress, false)
+    if (detachTime === undefined) return
+    const letGo = () => {
+      // Of a boot that is over.
+      if (machine.unplugging !== unplugging) return
+      unplugging.set(macAddress, true)
+      if (machine.power === 'Running') this.#letGoOfDevices(machine)
+    }
+    const delay = this.#options.random.duration(detachTime)
+    if (delay <= 0) letGo()
+    else this.#options.clock.after(delay, letGo)
+  }
+
+  #letGoOfDevices(machine: FakeMachine): void {
+    for (const [macAddress, ready] of machine.unplugging) {
+      if (!ready || machine.live === undefined) continue
+      machine.unplugging.delete(macAddress)
+      const interfaces = withoutInterface(machine.live.interfaces, macAddress)
+      this.change(machine, { live: { ...machine.live, interfaces } }, 'DeviceRemoved')
+    }
+  }
+
+  #requireHotPlugNetwork({ hostName }: FakeMachine): void {
+    if (this.#options.capabilities.features.includes('HotPlugNetwork')) return
+    throw new BerthError('NotSupported', `Interfaces of machine '${hostName}' cannot be changed while it is on.`)
   }
 
   /** Refuses what is absent, off, or being saved. */
@@ -429,9 +524,11 @@ export class Machines {
 
   #run(machine: FakeMachine, definition: Definition, paused: boolean): void {
     this.#usedMemory += definition.memory
-    machine.live = { ...definition }
     machine.lastStart = machine.power === 'Suspended' ? 'Resumption' : 'Boot'
+    const saved = machine.lastStart === 'Resumption' ? { interfaces: machine.savedInterfaces } : {}
+    machine.live = { ...definition, ...saved }
     if (machine.lastStart === 'Boot') {
+      machine.unplugging = new Map()
       machine.boots++
       machine.asked = false
       machine.startedAt = this.#options.clock.monotonic()
@@ -439,6 +536,7 @@ export class Machines {
     Object.assign(machine, paused ? { power: 'Paused', pauseReason: 'Asked' } : { power: 'Running' })
     this.#changed(machine, 'Started')
     this.onStart(machine)
+    if (!paused) this.#letGoOfDevices(machine)
     if (!paused && machine.asked) this.turnOff(machine, 'Guest')
   }
 
@@ -455,6 +553,7 @@ export class Machines {
       hostName,
       definition: undefined,
       live: undefined,
+      savedInterfaces: [],
       power: 'Stopped',
       stopReason: 'Unknown',
       pauseReason: 'Asked',
@@ -462,6 +561,7 @@ export class Machines {
       lastStart: 'Boot',
       asked: false,
       endSaving: undefined,
+      unplugging: new Map(),
       startedAt: 0,
       releasedAt: Number.NEGATIVE_INFINITY,
       addresses: undefined,

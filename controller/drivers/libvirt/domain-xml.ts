@@ -1,4 +1,5 @@
 import type { BootMode, DiskSpec, InterfaceSpec, Tag } from '../../hypervisor/port.ts'
+import { readAntiSpoofing } from './anti-spoofing.ts'
 import { diskTarget } from './hardware.ts'
 import { qemuHardware } from './hardware-qemu.ts'
 import { xenHardware } from './hardware-xen.ts'
@@ -30,10 +31,12 @@ export interface DomainDefinition {
   readonly disks: readonly PlacedDisk[]
   readonly seed: Omit<PlacedDisk, 'name'>
   readonly interfaces: readonly InterfaceSpec[]
+  /** Devices of others, as the domain has them: they stay. */
+  readonly others?: readonly Element[]
 }
 
 /** A domain as its XML tells. What is optional is not there in domains that are not ours. */
-export interface DomainReading extends Omit<DomainDefinition, 'tag' | 'seed' | 'virtualisation' | 'mode'> {
+export interface DomainReading extends Omit<DomainDefinition, 'tag' | 'seed' | 'virtualisation' | 'mode' | 'others'> {
   readonly reading: TagReading
   readonly virtualisation?: Virtualisation
   readonly mode?: BootMode
@@ -86,7 +89,7 @@ export function formatDomain(domain: DomainDefinition): string {
       element('on_poweroff', {}, 'destroy'),
       element('on_reboot', {}, 'restart'),
       element('on_crash', {}, 'destroy'),
-      element('devices', {}, devices),
+      element('devices', {}, [...devices, ...(domain.others ?? [])]),
     ]),
   )
 }
@@ -192,8 +195,9 @@ function readInterface(
 ): InterfaceSpec[] {
   const device = devices.find((candidate) => find(candidate, 'mac')?.attributes['address'] === macAddress.toLowerCase())
   const { bridge, network } = find(device, 'source')?.attributes ?? {}
-  if (bridge !== undefined && network === undefined) return [{ name, macAddress, attachment: { bridge } }]
-  return network === undefined ? [] : [{ name, macAddress, attachment: { libvirtNetwork: network } }]
+  const known = { name, macAddress, ...(device ? readAntiSpoofing(device) : {}) }
+  if (bridge !== undefined && network === undefined) return [{ ...known, attachment: { bridge } }]
+  return network === undefined ? [] : [{ ...known, attachment: { libvirtNetwork: network } }]
 }
 
 function sourcePath(disk: Element | undefined): string | undefined {

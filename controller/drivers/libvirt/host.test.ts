@@ -49,7 +49,7 @@ describe('what a host can do', () => {
       accelerators: [],
       modes: ['HVM', 'PV', 'PVH'],
       firmware: ['BIOS'],
-      features: ['LinkedClone', 'Pause', 'Suspend'],
+      features: ['HotPlugNetwork', 'LinkedClone', 'Pause', 'Suspend'],
     })
     expect(all.guests.map(({ machineType }) => machineType)).toEqual(['xenfv', 'xenpv', 'xenpvh'])
     // A CPU without virtualisation.

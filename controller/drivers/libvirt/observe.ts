@@ -20,6 +20,8 @@ import type {
 } from '../../hypervisor/port.ts'
 import { type DomainReading, readDomain } from './domain-xml.ts'
 import { findDomain, findOwnDomain, ifDefined, powerState, readPauseReason, stopReason, whyForeign } from './domains.ts'
+import { readMachineInterfaces } from './interfaces.ts'
+import { parseXml } from './xml.ts'
 
 /** The machine of that id as the host has it now, without its volumes. */
 export async function observeMachine(
@@ -44,6 +46,8 @@ export async function observeMachine(
   if (live === undefined) return {}
   const [{ state, reason }, info, persistent, hasManagedSave] = live
   const power = powerState(domain, { state, reason }, hasManagedSave)
+  const isOn = power === 'Running' || power === 'Paused'
+  const running = isOn ? await ifDefined(() => domain.getXML(0, options)) : undefined
   return {
     machine: {
       tag,
@@ -55,21 +59,11 @@ export async function observeMachine(
       parked: isParked(reading, persistent, hasManagedSave),
       transient: !persistent,
       cpus: info.cpus,
-      memory: await memoryOf(domain, reading, info.maxMemory * 1024, options),
+      // libxl counts its own needs into what a running guest has at most: there, the definition that runs is asked.
+      memory: reading.virtualisation === 'Xen' && running ? readDomain(running).memory : info.maxMemory * 1024,
+      interfaces: readMachineInterfaces(running === undefined ? undefined : parseXml(running), parseXml(found.xml)),
     },
   }
-}
-
-/** libxl counts its own needs into what a running guest has at most: there, the definition that runs is asked. */
-async function memoryOf(
-  domain: Domain,
-  { virtualisation }: DomainReading,
-  told: number,
-  options: LibvirtCallOptions,
-): Promise<number> {
-  if (virtualisation !== 'Xen') return told
-  const live = await ifDefined(() => domain.getXML(0, options))
-  return live === undefined ? told : readDomain(live).memory
 }
 
 /**

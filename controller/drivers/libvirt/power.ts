@@ -122,7 +122,7 @@ const isSuspended = async ({ domain }: OwnDomain, options: LibvirtCallOptions): 
   !(await domain.isActive(options)) && (await domain.hasManagedSave(options))
 
 /** Refuses what is absent, off, or held by a job of the host's. */
-async function findRunning(connection: Connection, instanceID: string, options: LibvirtCallOptions) {
+export async function findRunning(connection: Connection, instanceID: string, options: LibvirtCallOptions) {
   const own = await findOwnDomain(connection, instanceID, options)
   const active = own === undefined ? undefined : await ifDefined(() => own.domain.isActive(options))
   if (own === undefined || active !== true) {
@@ -134,7 +134,7 @@ async function findRunning(connection: Connection, instanceID: string, options: 
 }
 
 /** libvirt itself would refuse it only after half a minute, in which the connection waits. */
-async function requireNoJob(
+export async function requireNoJob(
   { domain }: OwnDomain,
   state: { readonly state: number; readonly reason: number },
   options: LibvirtCallOptions,

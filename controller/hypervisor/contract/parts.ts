@@ -3,6 +3,7 @@ import { describeConnecting } from './connecting.ts'
 import { describeDisks } from './disks.ts'
 import { describeForeign } from './foreign.ts'
 import { describeImages } from './images.ts'
+import { describeInterfaceChanges } from './interface-changes.ts'
 import { describeMachines } from './machines.ts'
 import { describeParking } from './parking.ts'
 import { describePausing } from './pausing.ts'
@@ -16,6 +17,7 @@ export function describeContract(bench: Bench): void {
   describeParking(bench)
   describePausing(bench)
   describeSuspending(bench)
+  describeInterfaceChanges(bench)
   describeForeign(bench)
   describeImages(bench)
   describeDisks(bench)

@@ -1,10 +1,13 @@
 /** A host in memory that behaves as the port says; for tests of what uses sessions. */
+import { isDeepStrictEqual } from 'node:util'
 import { BerthError } from '../../errors/index.ts'
 import {
   type HostInformation,
   type HypervisorEvent,
   type ImageContent,
+  type InterfaceSpec,
   type InventoryEntry,
+  type MachineInterface,
   type MachineObservation,
   type MachineSpec,
   type NetworkAttachment,
@@ -31,6 +34,8 @@ export interface FakeMachine {
   pauseReason?: PauseReason
   parked: boolean
   transient: boolean
+  /** Absent: those of its definition. */
+  interfaces?: readonly MachineInterface[]
 }
 
 export interface FakePool {
@@ -59,7 +64,7 @@ export class FakeHost {
       modes: ['HVM'],
       firmware: ['BIOS'],
       storageTypes: ['Directory'],
-      features: ['Pause', 'Suspend'],
+      features: ['AntiSpoofing', 'HotPlugNetwork', 'Pause', 'Suspend'],
     },
   }
   readonly machines = new Map<string, FakeMachine>()
@@ -80,6 +85,8 @@ export class FakeHost {
   after: (method: string, args: readonly unknown[]) => void = () => {}
   /** A guest that hears the power button. */
   obedient = true
+  /** A guest that lets go of a device when it is asked to. */
+  letsGo = true
 
   addPool(name: string, { capacity = 100 * GiB, type = 'Directory', active = true } = {}): FakePool {
     const pool: FakePool = { path: `/pools/${name}`, active, type, capacity, volumes: new Map(), images: new Map() }
@@ -148,7 +155,11 @@ export class FakeSession implements Session {
     const { spec, power, stopReason, pauseReason = 'Asked', parked, transient } = machine
     const { tag, hostName, cpus, memory } = spec
     const reason = { ...(power === 'Stopped' ? { stopReason } : {}), ...(power === 'Paused' ? { pauseReason } : {}) }
-    return { machine: { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, ...reason }, ...storage }
+    const interfaces = interfacesOf(machine)
+    return {
+      machine: { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, interfaces, ...reason },
+      ...storage,
+    }
   }
 
   async list(): Promise<readonly InventoryEntry[]> {
@@ -213,6 +224,7 @@ export class FakeSession implements Session {
       power: 'Stopped',
       stopReason: 'Unknown',
       ...before,
+      ...(before && isOn(before) ? { interfaces: redefined(interfacesOf(before), spec.interfaces) } : {}),
       spec,
       parked: false,
       transient: false,
@@ -228,6 +240,7 @@ export class FakeSession implements Session {
       machine.stopReason = 'Failed'
       throw new BerthError('HypervisorRefused', 'network berth-parked is not there')
     }
+    delete machine.interfaces
     if (paused) hold(machine)
     else machine.power = 'Running'
   }
@@ -258,6 +271,28 @@ export class FakeSession implements Session {
     if (!machine) return
     if (machine.power === 'Suspended') throw new BerthError('HypervisorRefused', 'its saved state would start')
     machine.parked = true
+  }
+
+  async attachInterface(instanceID: string, wanted: InterfaceSpec): Promise<void> {
+    const machine = this.#on(instanceID)
+    const before = interfacesOf(machine)
+    const others = before.filter(({ macAddress }) => macAddress !== wanted.macAddress)
+    if (!Object.values(wanted.attachment).some((name) => this.#host.networks.has(name)))
+      throw new BerthError('NetworkNotFound', 'the network is not there')
+    const foreign = before.find(({ macAddress, name }) => macAddress === wanted.macAddress && name === undefined)
+    if (foreign) throw new BerthError('ForeignObject', `${wanted.macAddress} is another's`)
+    machine.interfaces = [...others, { ...wanted, attached: true, defined: true }]
+    const defined = machine.spec.interfaces.filter(({ macAddress }) => macAddress !== wanted.macAddress)
+    machine.spec = { ...machine.spec, interfaces: [...defined, wanted] }
+  }
+
+  async detachInterface(instanceID: string, macAddress: string): Promise<void> {
+    const machine = this.#on(instanceID)
+    machine.interfaces = interfacesOf(machine).flatMap((one) =>
+      one.macAddress !== macAddress ? one : this.#host.letsGo || !one.attached ? [] : { ...one, defined: false },
+    )
+    const interfaces = machine.spec.interfaces.filter((one) => one.macAddress !== macAddress)
+    machine.spec = { ...machine.spec, interfaces }
   }
 
   async shutdown(instanceID: string): Promise<void> {
@@ -357,6 +392,26 @@ export class FakeSession implements Session {
 }
 
 const isOn = ({ power }: FakeMachine): boolean => power === 'Running' || power === 'Paused'
+
+const interfacesOf = (machine: FakeMachine): readonly MachineInterface[] =>
+  machine.interfaces ?? machine.spec.interfaces.map((one) => ({ ...one, attached: isOn(machine), defined: true }))
+
+/** What runs stays as it is; what it has from its next start on is another. */
+const redefined = (
+  before: readonly MachineInterface[],
+  wanted: readonly InterfaceSpec[],
+): readonly MachineInterface[] => [
+  ...before
+    .filter(({ attached }) => attached)
+    .map(({ attached: _, defined: __, ...one }) => ({
+      ...one,
+      attached: true,
+      defined: wanted.some((other) => isDeepStrictEqual(other, one)),
+    })),
+  ...wanted
+    .filter(({ macAddress }) => !before.some((one) => one.attached && one.macAddress === macAddress))
+    .map((one) => ({ ...one, attached: false, defined: true })),
+]
 
 function hold(machine: FakeMachine): void {
   Object.assign(machine, { power: 'Paused', pauseReason: 'Asked' })

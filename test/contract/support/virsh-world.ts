@@ -7,7 +7,13 @@ import { type ProcessResult, runOrFail } from '../../../hack/hypervisor/process.
 
 type ByVirsh = Pick<
   DriverWorld,
-  'describeMachine' | 'removeForeign' | 'makeTransient' | 'lastStart' | 'diskSources' | 'makeVolume'
+  | 'describeMachine'
+  | 'removeForeign'
+  | 'attachForeignInterface'
+  | 'makeTransient'
+  | 'lastStart'
+  | 'diskSources'
+  | 'makeVolume'
 >
 
 export class VirshWorld {
@@ -44,6 +50,9 @@ export class VirshWorld {
       `${await this.virsh('dumpxml', '--inactive', id)}${await this.virsh('domstate', '--reason', id)}`,
     removeForeign: async (id) => {
       await this.virsh('undefine', id)
+    },
+    attachForeignInterface: async (id, macAddress) => {
+      await this.virsh('attach-interface', id, 'network', 'default', '--mac', macAddress, '--live', '--config')
     },
     makeTransient: async (id) => {
       await this.virsh('undefine', id)
