@@ -459,7 +459,6 @@ export const virtualMachineKind = defineKind({
       'image cannot be changed once the root disk is made: make a new machine',
     ),
     fixed('disks', unchanged('spec.disks')),
-    fixed('networkInterfaces', unchanged('spec.networkInterfaces')),
     fixed('bootstrap', 'has(oldSelf.status.firstBootTime) || self.spec.bootstrap == oldSelf.spec.bootstrap'),
     once(
       'firstBootTime',

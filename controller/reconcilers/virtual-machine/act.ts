@@ -7,6 +7,7 @@ import { conditionIs } from '../shared/conditions.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import { closedBy } from '../shared/scheduling.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
+import { changeInterface } from './interface-work.ts'
 import { machineSpec } from './machine.ts'
 import type { Step } from './model.ts'
 import type { View } from './view.ts'
@@ -49,7 +50,8 @@ export async function act(
     case 'CreateDisk':
       return onHost((session) => createDisk(session, view, dependencies, signal))
     case 'Define':
-      if (view.size) memory.definitions.defined(instanceID, view.size)
+      if (view.size)
+        memory.definitions.defined(instanceID, { ...view.size, interfaces: view.observed.interfaces ?? [] })
       return onHost((session) => define(session, step.slot, view, dependencies, signal))
     case 'Start':
       return start(step.paused)
@@ -68,6 +70,11 @@ export async function act(
       return onHost((session) => session.shutdown(instanceID, { signal }))
     case 'PowerOff':
       return onHost((session) => session.powerOff(instanceID, { signal }))
+    case 'AttachInterface':
+    case 'DetachInterface': {
+      const place = { instanceID, observed: view.observed, attempts: memory.interfaces, now: clock.monotonic(), signal }
+      return changeInterface(step, place, onHost)
+    }
     case 'Undefine':
       return onHost((session) => session.undefine(instanceID, { signal }))
     case 'DeleteVolume':
@@ -191,6 +198,7 @@ async function define(
       pool: hostPoolOf(view, caches.storagePools),
       userData: view.userData,
       networks: caches.networks,
+      features: session.information.capabilities.features,
       ...(accelerator === undefined ? {} : { accelerator }),
     },
   )

@@ -1,6 +1,7 @@
 /** What differs between spec and machine, field by field, and what each waits for. Pure. */
 import { formatBytes, type PendingChange, type VirtualMachine } from '../../api/index.ts'
 import type { ObservedMachine } from '../../hypervisor/port.ts'
+import { interfaceChanges } from './interface-changes.ts'
 import { describeSize, fits, hasMemory, hasSize, type ResolvedSize } from './size.ts'
 import { machineOf, recordedHost, type View } from './view.ts'
 
@@ -9,7 +10,7 @@ export function pendingChanges(view: View): readonly PendingChange[] {
   const host = recordedHost(view)
   if (host && !host.reachable) return view.vm.status?.pendingChanges ?? []
   const machine = machineOf(view)
-  return machine && !view.desired.deleting ? sizeChanges(view, machine) : []
+  return machine && !view.desired.deleting ? [...sizeChanges(view, machine), ...interfaceChanges(view, machine)] : []
 }
 
 function sizeChanges(view: View, machine: ObservedMachine): PendingChange[] {

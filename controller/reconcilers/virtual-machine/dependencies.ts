@@ -4,6 +4,8 @@ import type { Clock } from '../../runtime/port.ts'
 import type { Settling } from '../../runtime/settling.ts'
 import type { Caches } from '../shared/caches.ts'
 import type { ClaimsUnderWay } from './claims.ts'
+import type { InterfaceAttempts } from './interface-memory.ts'
+import type { InterfaceFacts } from './interface-model.ts'
 
 export interface Dependencies {
   readonly client: KubeClient
@@ -96,30 +98,40 @@ export class StartAttempts {
   }
 }
 
+/** What a definition can be found to lack. */
+export interface Hardware {
+  readonly cpus: number
+  readonly memory: number
+  readonly interfaces: readonly InterfaceFacts[]
+}
+
 /**
- * With what size machines were defined last, by instance id. A host that makes something else of it is not told again
- * and again.
+ * With what machines were defined last, by instance id. A host that makes something else of it is not told again and
+ * again.
  */
 export class Definitions {
-  readonly #sizes = new Map<string, string>()
+  readonly #hardware = new Map<string, string>()
 
-  defined(instanceID: string, { cpus, memory }: { readonly cpus: number; readonly memory: number }): void {
-    this.#sizes.set(instanceID, `${cpus} ${memory}`)
+  defined(instanceID: string, hardware: Hardware): void {
+    this.#hardware.set(instanceID, keyOf(hardware))
   }
 
-  isDefined(instanceID: string, { cpus, memory }: { readonly cpus: number; readonly memory: number }): boolean {
-    return this.#sizes.get(instanceID) === `${cpus} ${memory}`
+  isDefined(instanceID: string, hardware: Hardware): boolean {
+    return this.#hardware.get(instanceID) === keyOf(hardware)
   }
 
   forget(instanceID: string): void {
-    this.#sizes.delete(instanceID)
+    this.#hardware.delete(instanceID)
   }
 }
+
+const keyOf = ({ cpus, memory, interfaces }: Hardware): string => JSON.stringify([cpus, memory, interfaces])
 
 /** What a reconciler remembers of machines between passes; all of it may be lost without harm. */
 export interface Memory {
   readonly shutdowns: Stops
   readonly starts: StartAttempts
   readonly definitions: Definitions
+  readonly interfaces: InterfaceAttempts
   readonly claims: ClaimsUnderWay
 }

@@ -3,11 +3,12 @@ import type { VirtualMachine } from '../../api/index.ts'
 import { errorTable } from '../../errors/index.ts'
 import type { EventRecord, ObjectReference, ReadObject } from '../../kube/port.ts'
 import { referenceTo } from '../shared/references.ts'
+import { lineOfInterface } from './interface-history.ts'
 import type { Problem, Step } from './model.ts'
-import { describeSize } from './size.ts'
+import { describeSize, hasSize } from './size.ts'
 import { machineOf, type View } from './view.ts'
 
-type Line = Pick<EventRecord, 'action' | 'reason' | 'note'> &
+export type Line = Pick<EventRecord, 'action' | 'reason' | 'note'> &
   Partial<Pick<EventRecord, 'type'>> & { readonly slot?: string }
 
 function lineOf(step: Step, view: View): Line | undefined {
@@ -30,7 +31,7 @@ function lineOf(step: Step, view: View): Line | undefined {
         note: `root disk made from ${'value' in resolved.image ? `${resolved.image.value.kind} ${resolved.image.value.name}` : 'the image'}`,
       }
     case 'Define':
-      if (view.observed.outdated && view.size)
+      if (view.observed.outdated && view.size && isResized(view))
         return {
           action: 'Resize',
           reason: 'Resized',
@@ -72,6 +73,9 @@ function lineOf(step: Step, view: View): Line | undefined {
       return { action: 'PowerOff', reason: 'PowerCut', note: 'the power is cut' }
     case 'Release':
       return { action: 'Release', reason: 'SlotReleased', note: `slot ${step.slot} is given back`, slot: step.slot }
+    case 'AttachInterface':
+    case 'DetachInterface':
+      return lineOfInterface(step, view)
     case 'Undefine':
       return { action: 'Delete', reason: 'Deleted', note: `removed from hypervisor ${host}` }
     case 'DeleteVolume':
@@ -91,6 +95,11 @@ function lineOf(step: Step, view: View): Line | undefined {
     default:
       return undefined
   }
+}
+
+function isResized(view: View): boolean {
+  const machine = machineOf(view)
+  return machine !== undefined && view.size !== undefined && !hasSize(machine, view.size)
 }
 
 function stopLine({ by, stays }: Extract<Step, { do: 'MarkStopped' }>): Line {

@@ -6,6 +6,7 @@ import type { LastStop, Queue } from '../../api/index.ts'
 import type { ErrorCode } from '../../errors/index.ts'
 import type { MachineObservation } from '../../hypervisor/port.ts'
 import type { Decision } from '../../placement/index.ts'
+import type { InterfaceAttempt, InterfaceFacts } from './interface-model.ts'
 
 /** A Slot whose claim names this machine. */
 export interface Claim {
@@ -90,8 +91,13 @@ export interface Observed {
   readonly imagePlaced: boolean
   /** The recorded pool of the root disk cannot be looked into: nothing is concluded from a disk that is not seen. */
   readonly poolProblem?: Problem
-  /** It is off, and defined with another size than the one in force. */
+  /** It is off, and defined with another size than the one in force, or with other interfaces. */
   readonly outdated?: boolean
+  /** Network interfaces that are declared. Absent: no hypervisor is recorded. */
+  readonly interfaces?: readonly InterfaceFacts[]
+  readonly interfaceAttempts?: readonly InterfaceAttempt[]
+  /** What the recorded host can do. */
+  readonly features?: readonly string[]
   /** No call for this machine can still be on its way (the T rule). */
   readonly settled: boolean
   /** It was started again and again: it goes off too soon after each start. */
@@ -126,6 +132,7 @@ export type Step =
   | { readonly do: 'Park' }
   | { readonly do: 'ShutDown' }
   | { readonly do: 'PowerOff' }
+  | { readonly do: 'AttachInterface' | 'DetachInterface'; readonly name: string; readonly macAddress: string }
   | { readonly do: 'ClearRecord' }
   | { readonly do: 'Release'; readonly slot: string }
   | { readonly do: 'Undefine' }

@@ -7,6 +7,9 @@ import { choosePool } from '../../placement/index.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
+import { interfaceFacts } from './interface-facts.ts'
+import type { InterfaceFacts } from './interface-model.ts'
+import { areOutdated } from './interfaces.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
 import { poolOffers } from './offers.ts'
 import { placementOf } from './placement.ts'
@@ -65,6 +68,10 @@ export async function observe(
   const placing = placementState(vm, dependencies)
   const slot = claimed.find(({ metadata }) => metadata.name === desired.recordedSlot)
   const size = sizeInForce(vm, resolved.size, slot)
+  const now = dependencies.clock.monotonic()
+  const features = host?.connected ? host.session.information.capabilities.features : []
+  const interfaces =
+    desired.hypervisor === undefined ? undefined : interfaceFacts(vm, desired.hypervisor, features, caches)
   const observed: Observed = {
     hosts: observations,
     ...(problem === undefined ? {} : { problem }),
@@ -72,7 +79,10 @@ export async function observe(
     ...(rootPool === undefined ? {} : { rootPool }),
     ...poolProblem(vm, observations, dependencies),
     imagePlaced: placing?.state === 'Ready',
-    outdated: isOutdated(desired, observations, size, memory),
+    outdated: isOutdated(desired, observations, size, interfaces, memory),
+    ...(interfaces ? { interfaces } : {}),
+    interfaceAttempts: memory.interfaces.held(desired.instanceID, toldOf(interfaces), now),
+    features,
     settled,
     startDelayed: startsIn > 0,
     shutdown: shutdownFacts(vm, desired, memory, dependencies),
@@ -88,6 +98,7 @@ export async function observe(
     desired,
     observed,
     interfaces: await readInterfaces(desired, observed, dependencies, signal),
+    interfacesIn: memory.interfaces.lookIn(desired.instanceID, now),
     settlesIn: dependencies.settling.waitFor(desired.instanceID, vm.metadata.uid, settleTime),
     ...(host?.connected ? { host: host.session.information } : {}),
     ...(placingPercent === undefined ? {} : { placingPercent }),
@@ -100,13 +111,20 @@ function isOutdated(
   { instanceID, hypervisor }: Desired,
   hosts: ReadonlyMap<string, HostObservation>,
   size: ResolvedSize | undefined,
+  interfaces: readonly InterfaceFacts[] = [],
   { definitions }: Memory,
 ): boolean {
   const host = hosts.get(hypervisor ?? '')
   const machine = host?.reachable ? host.observation.machine : undefined
   if (machine?.power !== 'Stopped' || size === undefined) return false
-  return !hasSize(machine, size) && !definitions.isDefined(instanceID, size)
+  const differs = !hasSize(machine, size) || areOutdated(interfaces, machine)
+  return differs && !definitions.isDefined(instanceID, { ...size, interfaces })
 }
+
+const toldOf =
+  (interfaces: readonly InterfaceFacts[] = []) =>
+  (macAddress: string) =>
+    interfaces.find((one) => one.macAddress === macAddress)?.spec
 
 /** The longest deadline of a call to that hypervisor, ms; also while it is away. */
 function callTimeoutOf(hypervisor: string | undefined, { caches }: Dependencies): number {

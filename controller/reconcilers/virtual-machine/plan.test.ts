@@ -55,6 +55,7 @@ const on: ObservedMachine = {
   transient: false,
   cpus: 1,
   memory: 1,
+  interfaces: [],
 }
 const paused: ObservedMachine = { ...on, power: 'Paused', pauseReason: 'Asked' }
 const suspended: ObservedMachine = { ...on, power: 'Suspended' }

@@ -4,6 +4,7 @@
  * and a deposed leader are one case. docs/decisions/0005-claim-protocol.md tells why each line stands where it does.
  */
 import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
+import { planHardware } from './hardware.ts'
 import { type Claim, type Desired, type HostObservation, type Observed, type Step, wait } from './model.ts'
 import { planPowerOff, planPowerOfRun, planRestart, runs } from './power.ts'
 
@@ -14,7 +15,7 @@ export function plan(desired: Desired, observed: Observed): Step {
   const aside = planSurplus(surplus, desired, observed)
   if (aside && !canWait(aside)) return aside
   const step = planPower({ ...desired, claims: desired.claims.filter((claim) => !surplus.includes(claim)) }, observed)
-  return aside && step.do === 'Nothing' ? aside : step
+  return step.do === 'Nothing' ? (aside ?? planHardware(desired, observed) ?? step) : step
 }
 
 function planPower(desired: Desired, observed: Observed): Step {

@@ -9,6 +9,8 @@ import { act } from './act.ts'
 import { ClaimsUnderWay } from './claims.ts'
 import { Definitions, type Dependencies, type Memory, StartAttempts, Stops } from './dependencies.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
+import { InterfaceAttempts } from './interface-memory.ts'
+import { isRefusedChange } from './interface-work.ts'
 import { needsLiveRead, type Problem, type Step } from './model.ts'
 import { fromCache, observe, readLive } from './observe.ts'
 import { Parties } from './parties.ts'
@@ -42,6 +44,7 @@ export class VirtualMachineReconciler implements Reconciler {
     starts: new StartAttempts(),
     claims: new ClaimsUnderWay(),
     definitions: new Definitions(),
+    interfaces: new InterfaceAttempts(),
   }
   readonly #waits = new SlotWaits()
 
@@ -70,6 +73,11 @@ export class VirtualMachineReconciler implements Reconciler {
       this.#memory.claims.ended(view.vm, step.slot, failure, this.#dependencies.clock.monotonic())
     if (failure?.class === 'Conflict' || failure?.code === 'NotLeader') throw failure
     log.debug({ step: step.do, failure: failure?.code }, 'pass')
+    if (failure && isRefusedChange(step, failure)) {
+      // The next pass tells it as a change that waits.
+      this.#tell(view, step, failure, failure)
+      return { requeueAfter: 0 }
+    }
     const problem: Problem | undefined = failure ?? (step.do === 'Wait' ? step.problem : undefined)
     await this.#writeStatus(view, step, problem, { signal, log })
     this.#tell(view, step, problem, failure)
@@ -176,7 +184,7 @@ export class VirtualMachineReconciler implements Reconciler {
         this.#forget(instanceID)
         return { requeueAfter: 0 }
       case 'Nothing':
-        return this.#awaitAddress(view)
+        return earliest(this.#awaitAddress(view), awaitInterfaces(view))
       default:
         return { requeueAfter: 0 }
     }
@@ -186,6 +194,7 @@ export class VirtualMachineReconciler implements Reconciler {
     this.#memory.shutdowns.forget(instanceID)
     this.#memory.starts.forget(instanceID)
     this.#memory.definitions.forget(instanceID)
+    this.#memory.interfaces.forget(instanceID)
   }
 
   /** No host tells when a guest gets its address: it is looked up often at first, then ever less, for ten minutes. */
@@ -201,3 +210,12 @@ export class VirtualMachineReconciler implements Reconciler {
     return age > 600_000 ? {} : { requeueAfter: Math.max(age / 10, 500) }
   }
 }
+
+const earliest = (...results: readonly Result[]): Result =>
+  results.reduce((one, other) =>
+    (other.requeueAfter ?? Number.POSITIVE_INFINITY) < (one.requeueAfter ?? Number.POSITIVE_INFINITY) ? other : one,
+  )
+
+/** Not every host tells when a guest lets an interface go; what was refused is tried again. */
+const awaitInterfaces = ({ interfacesIn }: View): Result =>
+  interfacesIn === undefined ? {} : { requeueAfter: Math.min(interfacesIn, lookAgainAfter) }

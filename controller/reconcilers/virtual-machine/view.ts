@@ -23,6 +23,8 @@ export interface View {
   readonly userData?: string
   /** Milliseconds until no call for this machine can be on its way. */
   readonly settlesIn: number
+  /** Milliseconds until its interfaces are worth a look. Absent: nothing was tried on them lately. */
+  readonly interfacesIn?: number | undefined
   /** Milliseconds until it may be started again; 0: now. */
   readonly startsIn: number
   /** How often it was started lately by this process. */

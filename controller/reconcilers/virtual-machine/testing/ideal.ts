@@ -67,6 +67,7 @@ function look(host: IdealHost | undefined): HostObservation {
             transient: machine.transient,
             cpus: 1,
             memory: 1,
+            interfaces: [],
           },
         }
       : {}),

@@ -220,6 +220,9 @@ export class Passes {
       case 'Undefine':
       case 'DeleteVolume':
         return onHost(step.do)
+      // Machines of this world have no interfaces.
+      case 'AttachInterface':
+      case 'DetachInterface':
       case 'Wait':
       case 'AwaitHost':
       case 'AwaitShutdown':
@@ -316,6 +319,7 @@ function observationOf({ machines, volumes }: Host, uid: string): MachineObserva
             transient: machine.transient,
             cpus: 1,
             memory: 1,
+            interfaces: [],
           },
         }
       : {}),
