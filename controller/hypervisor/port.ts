@@ -56,6 +56,8 @@ export interface InterfaceSpec {
   readonly name: string
   readonly macAddress: string
   readonly attachment: NetworkAttachment
+  /** What the host is to drop of what the guest sends: `MAC`, frames from another MAC address. Absent: nothing. */
+  readonly antiSpoofing?: 'MAC'
 }
 
 /** How a machine boots: fully virtualised, paravirtualised, or paravirtualised in hardware's protection. */
@@ -116,6 +118,22 @@ export interface ObservedInterface {
   readonly addresses: readonly { readonly address: string; readonly prefix: number; readonly source: AddressSource }[]
 }
 
+/** An interface that a machine has, or has from its next start on. */
+export interface MachineInterface {
+  /** As in the machine's spec. Absent: none of those that Berth gave it (somebody attached it). */
+  readonly name?: string
+  /** In lower case. */
+  readonly macAddress: string
+  /** What it is connected to: now, where the machine has it now. Absent: nothing that an attachment can name. */
+  readonly attachment?: NetworkAttachment
+  /** Absent: it is not filtered, or by filters of others. */
+  readonly antiSpoofing?: 'MAC'
+  /** The machine has it now (it runs, or is paused). */
+  readonly attached: boolean
+  /** It has it from its next start on, and as it is told here. */
+  readonly defined: boolean
+}
+
 /** A machine of ours as the host has it. */
 export interface ObservedMachine {
   readonly tag: Tag
@@ -138,6 +156,7 @@ export interface ObservedMachine {
   readonly maxMemory?: number
   /** Without the seed. */
   readonly disks: readonly ObservedDisk[]
+  readonly interfaces: readonly MachineInterface[]
 }
 
 /** CPUs and memory of a machine that runs; what is absent stays. */
@@ -332,6 +351,17 @@ export interface Session {
   discardMemory(instanceID: string, options?: CallOptions): Promise<void>
   /** Keeps the definition with tag and disks, but makes the host refuse a start. Works while it runs. Idempotent. */
   park(instanceID: string, options?: CallOptions): Promise<void>
+  /**
+   * Gives a machine that runs an interface, at once and in its definition. It has one of that MAC address already: that is
+   * connected and filtered as the spec says, in place, and bears its name. It is so already: nothing. One that somebody
+   * else attached: ForeignObject. Off: refused (`define` does it). NotSupported where the host cannot.
+   */
+  attachInterface(instanceID: string, wanted: InterfaceSpec, options?: CallOptions): Promise<void>
+  /**
+   * Takes an interface out of the definition and asks the guest to let it go; resolves when asked: `observe` tells when it
+   * is gone. Gone already: nothing. One that somebody else attached: ForeignObject.
+   */
+  detachInterface(instanceID: string, macAddress: string, options?: CallOptions): Promise<void>
   /** Asks the guest to shut down; returns when asked. */
   shutdown(instanceID: string, options?: CallOptions): Promise<void>
   /** Cuts the power. Off already: nothing. */

@@ -1,6 +1,7 @@
 /** What wakes whom: each change of an object or a host is a hint to look at others again. Hints may come twice, or for nothing. */
+import { isDeepStrictEqual } from 'node:util'
 import type { ImageService } from '@berth/images'
-import { annotations, type Image, type Slot, type VirtualMachine } from '../api/index.ts'
+import { annotations, type Image, type Network, type Slot, type VirtualMachine } from '../api/index.ts'
 import type { HostRegistry } from '../hypervisor/hosts.ts'
 import type { HypervisorEvent, InventoryEntry } from '../hypervisor/port.ts'
 import { type CacheChange, type KubeObject, keyOf, type ObjectMeta, type ReadObject } from '../kube/port.ts'
@@ -82,6 +83,7 @@ export class Wakeups implements ConnectionListener {
     })
     networks.onChange((change) => {
       queues.network(keyOf(change.object), urgencyOf(change))
+      if (!isSameNetwork(change)) this.#machinesOn(change.object.metadata.name, effectOf(change))
       this.#waiting(effectOf(change))
     })
     sizes.onChange((change) => {
@@ -129,6 +131,13 @@ export class Wakeups implements ConnectionListener {
   gap(hypervisor: string): void {
     this.queues.hypervisor(hypervisor)
     this.#onHypervisor(hypervisor)
+  }
+
+  #machinesOn(network: string, priority: Priority): void {
+    for (const vm of this.#caches.virtualMachines.list()) {
+      const named = [...(vm.spec.networkInterfaces ?? []), ...(vm.status?.networkInterfaces ?? [])]
+      if (named.some((one) => one.network === network)) this.queues.virtualMachine(keyOf(vm), priority)
+    }
   }
 
   #onHypervisor(name: string, priority?: Priority): void {
@@ -239,6 +248,10 @@ function urgencyOf({ object, previous, initial }: CacheChange<WithGeneration>): 
 
 /** How soon others are looked at that it may matter to. */
 const effectOf = ({ initial }: { readonly initial?: boolean }): Priority => (initial ? 'Resync' : 'Event')
+
+/** Its status says nothing to machines. */
+const isSameNetwork = ({ type, object, previous }: CacheChange<Network>): boolean =>
+  type !== 'Deleted' && previous !== undefined && isDeepStrictEqual(object.spec, previous.spec)
 
 const paused = (metadata: ObjectMeta | undefined): string | undefined => metadata?.annotations?.[annotations.paused]
 

@@ -102,11 +102,15 @@ test('docs/events-and-history.md has the action and reason of each step that lea
   } as unknown as View
   const saved = { reachable: true, observation: { machine: { power: 'Suspended' } } }
   const suspended = { ...view, observed: { hosts: new Map([['kvm1', saved]]) } } as unknown as View
+  const smaller = { reachable: true, observation: { machine: { power: 'Stopped', cpus: 2, memory: 1 } } }
   const resized = {
     ...view,
-    observed: { hosts: new Map(), outdated: true },
+    observed: { hosts: new Map([['kvm1', smaller]]), outdated: true },
     size: { cpus: 1, memory: 1 },
   } as unknown as View
+  const interfaces = [{ macAddress: '52:54:00:00:00:01', attached: true }]
+  const connected = { reachable: true, observation: { machine: { power: 'Running', interfaces } } }
+  const attached = { ...view, observed: { hosts: new Map([['kvm1', connected]]) } } as unknown as View
   const named = { slot: 's', hypervisor: 'kvm1', pool: 'p', volume: 'v' }
   // A record, so that a step that is new must be considered here.
   const steps: Record<Exclude<Step['do'], 'Wait'>, Step> = {
@@ -138,6 +142,8 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     PowerOff: { do: 'PowerOff' },
     ClearRecord: { do: 'ClearRecord' },
     Release: { do: 'Release', ...named },
+    AttachInterface: { do: 'AttachInterface', name: 'eth1', macAddress: '52:54:00:00:00:01' },
+    DetachInterface: { do: 'DetachInterface', name: 'eth1', macAddress: '52:54:00:00:00:01' },
     Undefine: { do: 'Undefine' },
     DeleteVolume: { do: 'DeleteVolume', ...named },
     RemoveFinalizer: { do: 'RemoveFinalizer' },
@@ -153,6 +159,7 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     eventOfStep(steps.Start, suspended),
     eventOfStep(steps.Define, resized),
     eventOfStep({ do: 'CreateDisk', disk: 'data' }, view),
+    eventOfStep(steps.AttachInterface, attached),
   ]
   const made = events.flatMap((event) => (event ? [`\`${event.action}\` \`${event.reason}\``] : []))
   const section = read('docs/events-and-history.md').split('## About a VirtualMachine')[1]?.split('\n## ')[0] ?? ''

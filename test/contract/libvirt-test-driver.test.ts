@@ -18,6 +18,8 @@ const lacks: Lacks = {
   HotPlugCPU: 'its machines are no guests of QEMU',
   HotPlugMemory: 'its machines are no guests of QEMU',
   PausedStarts: 'its start takes no flags',
+  HotPlugNetwork: 'Berth writes no devices for its machines',
+  AntiSpoofing: 'it has no packets to filter',
   StartReasons: 'it says of every start that it was a boot',
   HotPlugDisk: 'it has no calls for it',
   GrowDisk: 'it has no calls for it',
@@ -48,6 +50,7 @@ async function setup(): Promise<DriverWorld> {
     smallPool: '',
     newDirectory: '/contract-new-pool',
     attachment: { libvirtNetwork: 'default' },
+    otherAttachment: { bridge: 'virbr0' },
     missingAttachment: { libvirtNetwork: 'contract-no-such-network' },
     qcow2: { content: Buffer.alloc(0), virtualSize: 0 },
     async makeForeign(hostName, id) {

@@ -38,6 +38,7 @@ async function setup(): Promise<DriverWorld> {
     smallPool,
     newDirectory: join(directory, 'new-pool'),
     attachment: { libvirtNetwork: networkName },
+    otherAttachment: { bridge: 'virbr0' },
     missingAttachment: { libvirtNetwork: 'contract-no-such-network' },
     qcow2: await world.qcow2(64 * MiB),
     async makeForeign(hostName, id) {

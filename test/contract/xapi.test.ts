@@ -15,7 +15,7 @@ async function setup(): Promise<DriverWorld> {
         { name: 'Shared', type: 'nfs', shared: true, size: 4096 * MiB },
         { name: 'Small', type: 'nfs', shared: true, size: 12 * MiB },
       ],
-      networks: [{ name: 'Pool-wide network' }],
+      networks: [{ name: 'Pool-wide network' }, { name: 'Other network' }],
     },
   ])
   const [pool] = pools.pools
@@ -33,11 +33,23 @@ async function setup(): Promise<DriverWorld> {
     smallPool: 'Small',
     newDirectory: '/nowhere',
     attachment: { xapiNetwork: 'Pool-wide network' },
+    otherAttachment: { xapiNetwork: 'Other network' },
     missingAttachment: { xapiNetwork: 'contract-no-such-network' },
     qcow2: { content: Buffer.alloc(MiB), virtualSize: MiB },
     makeForeign: async (hostName) => control.database.get('VM', control.makeForeign(hostName)).uuid,
     describeMachine: async (id) => JSON.stringify(describe(control, id)),
     removeForeign: async (id) => control.database.remove('VM', machineOf(control, id)),
+    async attachForeignInterface(id, macAddress) {
+      const [network] = control.database.all('network').map(([ref]) => ref)
+      const { VIFs } = control.database.get('VM', machineOf(control, id))
+      control.database.create('VIF', {
+        VM: machineOf(control, id),
+        network: network ?? '',
+        device: String(VIFs.length),
+        MAC: macAddress,
+        currently_attached: true,
+      })
+    },
     makeTransient: () => lacking('transient machines'),
     lastStart: () => lacking('reasons of starts'),
     savedMemories: async () =>
@@ -121,6 +133,7 @@ function damaged(marker: string, digest: string, damage: MarkerDamage): string {
 describeDriverContract('xapi with the simulator', setup, {
   QCOW2: 'VDIs take raw bytes',
   LinkedClone: 'disks are copies: XAPI clones a disk by a call that can carry no tag',
+  AntiSpoofing: 'XAPI filters by IP addresses alone',
   ExternalSnapshots: 'a snapshot leaves the disk that a machine uses where it is',
   DirectoryPools: 'SRs are made on the pool',
   HotPlugCPU: 'the driver does not ask for it yet',

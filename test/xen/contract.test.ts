@@ -50,6 +50,7 @@ async function setup(): Promise<DriverWorld> {
     smallPool: 'small',
     newDirectory: '/srv/new-pool',
     attachment: { libvirtNetwork: networkName },
+    otherAttachment: { bridge: 'virbr0' },
     missingAttachment: { libvirtNetwork: 'contract-no-such-network' },
     qcow2: await world.qcow2(64 * MiB),
     async makeForeign(hostName, id) {
@@ -95,6 +96,7 @@ async function setup(): Promise<DriverWorld> {
 }
 
 describeDriverContract('libvirt, Xen', setup, {
+  AntiSpoofing: 'libxl does not know the packet filters of libvirt',
   GrowDisk: 'libxl tells no guest that its disk has grown',
   HoldingOn: 'libxl takes a disk from a guest that does not let go of it after a while',
   HotPlugCPU: 'the driver does not ask libxl for it yet',

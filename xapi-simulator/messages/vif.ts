@@ -70,6 +70,11 @@ export const vifMessages: Handlers<'VIF'> = {
     dropVif(pool, self)
     return undefined
   },
+  move({ pool }, { self, network }) {
+    pool.database.get('network', network)
+    pool.database.update('VIF', self, { network })
+    return undefined
+  },
   plug: (call, { self }) => attach(call, self, true),
   unplug: (call, { self }) => attach(call, self, false),
   unplug_force: (call, { self }) => attach(call, self, false),

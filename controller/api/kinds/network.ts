@@ -1,5 +1,5 @@
 import type { BerthManifest, BerthObject } from '../object.ts'
-import { choice, mapList, object, optional, text } from '../schema/base.ts'
+import { choice, mapList, object, optional, text, withDefault } from '../schema/base.ts'
 import { exactlyOne, rule } from '../schema/cel.ts'
 import { commonStatus } from '../schema/conditions.ts'
 import { ageColumn, defineKind, messageColumn, readyColumn } from '../schema/kind.ts'
@@ -40,6 +40,13 @@ const spec = object(
   {
     description: optional(text('For people.', { max: 1024 })),
     attachments: mapList(['hypervisor'], attachment, 'What it is, by hypervisor.', { min: 1, max: 256 }),
+    antiSpoofing: withDefault(
+      choice(
+        ['Enabled', 'Disabled'],
+        "Enabled: the host drops frames that do not bear the interface's own MAC address, where it can (AntiSpoofing among the hypervisor's features).",
+      ),
+      'Enabled',
+    ),
   },
   'What the name stands for.',
 )

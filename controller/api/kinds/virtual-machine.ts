@@ -511,7 +511,6 @@ export const virtualMachineKind = defineKind({
       'self.spec.image == oldSelf.spec.image',
       'image cannot be changed once the root disk is made: make a new machine',
     ),
-    fixed('networkInterfaces', unchanged('spec.networkInterfaces')),
     fixed('bootstrap', 'has(oldSelf.status.firstBootTime) || self.spec.bootstrap == oldSelf.spec.bootstrap'),
     once(
       'firstBootTime',

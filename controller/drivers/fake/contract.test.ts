@@ -27,7 +27,7 @@ function world(wrap: (session: Session) => Session): DriverWorld {
   const host = new FakeHypervisor({
     clock: realTime,
     pools: { default: 1024 * MiB, small: 12 * MiB },
-    networks: ['default'],
+    networks: ['default', 'other'],
     guests: {},
   })
   const bare = fakeDriver(new Map([[uri, host]]))
@@ -46,6 +46,7 @@ function world(wrap: (session: Session) => Session): DriverWorld {
     smallPool: 'small',
     newDirectory: '/new',
     attachment: { libvirtNetwork: 'default' },
+    otherAttachment: { libvirtNetwork: 'other' },
     missingAttachment: { libvirtNetwork: 'contract-no-such-network' },
     qcow2: { content: qcow2Header(64 * MiB), virtualSize: 64 * MiB },
     makeForeign: async (hostName, id) => host.addForeign(hostName, { id }),
@@ -54,6 +55,8 @@ function world(wrap: (session: Session) => Session): DriverWorld {
       return JSON.stringify({ definition, live, power, stopReason })
     },
     removeForeign: async (id) => host.removeMachine(id),
+    attachForeignInterface: async (id, macAddress) =>
+      host.attachForeignInterface(id, { macAddress, attachment: { libvirtNetwork: 'default' } }),
     makeTransient: async (id) => host.makeTransient(id),
     lastStart: async (id) => host.machine(id).lastStart,
     savedMemories: async () => host.machines.list().flatMap(({ id, power }) => (power === 'Suspended' ? id : [])),

@@ -14,6 +14,7 @@ import type { Clock } from './clock.ts'
 import { EventBus, type EventFaults } from './events.ts'
 import type { FaultRule, Latencies } from './faults.ts'
 import type { Hold } from './holds.ts'
+import type { FakeInterface } from './interfaces.ts'
 import { type FakeMachine, type Guests, Machines } from './machines.ts'
 import { type Duration, Random } from './random.ts'
 import { FakePool, Storage } from './storage.ts'
@@ -57,7 +58,18 @@ const defaultCapabilities: Capabilities = {
   modes: ['HVM'],
   firmware: ['BIOS'],
   storageTypes: ['Directory'],
-  features: ['GrowDisk', 'GuestAgent', 'HotPlugCPU', 'HotPlugDisk', 'HotPlugMemory', 'LinkedClone', 'Pause', 'Suspend'],
+  features: [
+    'AntiSpoofing',
+    'GrowDisk',
+    'GuestAgent',
+    'HotPlugCPU',
+    'HotPlugDisk',
+    'HotPlugMemory',
+    'HotPlugNetwork',
+    'LinkedClone',
+    'Pause',
+    'Suspend',
+  ],
 }
 
 /** A host in memory: see `index.ts`. */
@@ -259,6 +271,11 @@ export class FakeHypervisor {
   /** Someone gives the machine a disk that Berth knows nothing of. */
   attachForeignDisk(id: string, pool: string, volume: string): void {
     this.machines.attachForeignDisk(this.machine(id), pool, volume)
+  }
+
+  /** Somebody gives the machine an interface that Berth knows nothing of. */
+  attachForeignInterface(id: string, foreign: FakeInterface): void {
+    this.machines.attachForeignInterface(this.machine(id), foreign)
   }
 
   /** What the host knows of a running machine's addresses. */

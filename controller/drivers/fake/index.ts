@@ -12,16 +12,16 @@
  *
  * - Time: `latencies` per method (to the host, at the host, to the caller), `releaseDelay` after a stop (a start is
  *   HypervisorBusy until the host has cleared the last run away), `saveTime` of a suspend (Paused by a Job, and
- *   HypervisorBusy; goes on after the caller's deadline), `guests` (time to boot, to shut down and to let go
- *   of a disk, or deaf).
+ *   HypervisorBusy; goes on after the caller's deadline), `guests` (time to boot, to shut down and to let go of a
+ *   device, or deaf).
  * - Calls: `setFaults(rules)`, seeded: refused, lost, unanswered, late, slow (HypervisorBusy for others meanwhile),
  *   disconnected before or after the effect, an image cut short. After its deadline a call is Ambiguous and goes on.
  * - Exact order: `const hold = host.hold({ method: 'start' }); const call = await hold.next();
  *   await call.takeEffect(); await call.answer()`, or `call.lose()`. Effect and answer are two events.
  * - Events: `eventFaults` (delay, lost, doubled; a range of delays changes their order), `loseEvents()` tells of a Gap.
  * - Host: `hang`/`resume`, `disconnect`, `refuseConnections`/`acceptConnections`, `restartDaemon`, `reboot`.
- * - Others: `addForeign`, `turnOff(id, 'Guest')`, `makeTransient`, `save`, `snapshotDisks`, `attachForeignDisk`, `removeMachine`,
- *   `addPool`, `networks`, `storage.pools`; `setAddresses`.
+ * - Others: `addForeign`, `turnOff(id, 'Guest')`, `makeTransient`, `save`, `snapshotDisks`, `attachForeignDisk`,
+ *   `attachForeignInterface`, `removeMachine`, `addPool`, `networks`, `storage.pools`; `setAddresses`.
  * - Oracles: `journal` (each mutation that arrived: Changed, Unchanged or the code of its refusal), `inventory(host)`,
  *   `watchForDoubles(hosts)`.
  */

@@ -3,6 +3,7 @@ import type {
   Capabilities,
   DiskSpec,
   HypervisorEvent,
+  InterfaceSpec,
   InventoryEntry,
   LiveSize,
   MachineSpec,
@@ -16,6 +17,13 @@ import type {
 import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
 import type { Clock } from './clock.ts'
 import { type FakeDisk, isSame, observedDisks, placeDisks } from './disks.ts'
+import {
+  type FakeInterface,
+  observedInterfaces,
+  requireOwnInterface,
+  withInterface,
+  withoutInterface,
+} from './interfaces.ts'
 import type { Duration, Random } from './random.ts'
 import type { Storage } from './storage.ts'
 
@@ -31,7 +39,7 @@ export interface Definition {
   readonly disks: readonly FakeDisk[]
   /** Volume of the seed. Absent: it has none. */
   readonly seed?: { readonly pool: string; readonly volume: string }
-  readonly interfaces: MachineSpec['interfaces']
+  readonly interfaces: readonly FakeInterface[]
   /** Files that snapshots moved disks to, by name of the disk. */
   readonly moved: Readonly<Record<string, string>>
 }
@@ -45,6 +53,8 @@ export interface FakeMachine {
   live: Definition | undefined
   /** Disks that are in its saved memory, while it has one. */
   savedDisks: readonly FakeDisk[]
+  /** Interfaces that are in its saved memory, while it has one. */
+  savedInterfaces: readonly FakeInterface[]
   power: PowerState
   stopReason: StopReason
   /** Of the last time that it was paused. */
@@ -58,6 +68,8 @@ export interface FakeMachine {
   endSaving: ((saved: boolean) => void) | undefined
   /** Disks that its guest was asked to let go of, by name: whether it would, were it not held. */
   leaving: Map<string, boolean>
+  /** Interfaces that its guest was asked to let go of, by MAC address: whether it would, were it not held. */
+  unplugging: Map<string, boolean>
   /** Begin of this boot, by the host's clock. */
   startedAt: number
   /** Until then the host has not cleared away the last run. */
@@ -73,7 +85,7 @@ export interface Guests {
   readonly shutdownTime?: Duration
   /** From a start until the guest's addresses are known. Absent: they never are. */
   readonly bootTime?: number
-  /** From asking a guest to let go of a disk until it has. Absent: it never does. */
+  /** From asking a guest to let go of a device until it has. Absent: it never does. */
   readonly detachTime?: Duration
 }
 
@@ -152,6 +164,7 @@ export class Machines {
         maxCpus: running.maxCpus,
         maxMemory: running.maxMemory,
         disks: observedDisks(live?.disks ?? [], definition?.disks ?? []),
+        interfaces: observedInterfaces(live?.interfaces ?? [], definition?.interfaces ?? []),
       },
     }
   }
@@ -206,7 +219,10 @@ export class Machines {
       changed = seedPool.writeSeed(seed.volume, seed.files)
     }
     storage.requireVolume('seed', seed.pool, seed.volume)
-    const { cpus, memory, maxCpus = cpus, maxMemory = memory, interfaces } = spec
+    const { cpus, memory, maxCpus = cpus, maxMemory = memory } = spec
+    const others = before?.definition?.interfaces.filter(({ name }) => name === undefined) ?? []
+    for (const { macAddress } of spec.interfaces) requireOwnInterface([others], macAddress)
+    const interfaces = [...spec.interfaces, ...others]
     const definition: Definition = {
       cpus,
       memory,
@@ -330,6 +346,42 @@ export class Machines {
     return true
   }
 
+  attachInterface(instanceID: string, wanted: InterfaceSpec): boolean {
+    const machine = this.#running(instanceID)
+    const { hostName, definition, live } = machine
+    this.#requireHotPlugNetwork(machine)
+    if (live === undefined || definition === undefined) {
+      throw new BerthError('HypervisorRefused', `Machine '${hostName}' is not defined: it has no next start.`)
+    }
+    requireOwnInterface([live.interfaces, definition.interfaces], wanted.macAddress)
+    const missing = Object.values(wanted.attachment).find((name) => !this.#options.networks.has(name))
+    if (missing !== undefined) throw new BerthError('NetworkNotFound', `Network '${missing}' is not there.`)
+    const defines = this.#redefine(machine, {
+      ...definition,
+      interfaces: withInterface(definition.interfaces, wanted),
+    })
+    const interfaces = withInterface(live.interfaces, wanted)
+    if (interfaces === live.interfaces) return defines
+    this.change(machine, { live: { ...live, interfaces } }, 'DeviceAdded')
+    return true
+  }
+
+  /** The guest lets go of it in its time; see {@link Guests}. */
+  detachInterface(instanceID: string, macAddress: string): boolean {
+    const machine = this.own(instanceID)
+    if (machine === undefined) return false
+    const { definition, live } = machine
+    this.#requireNotSaving(machine)
+    requireOwnInterface([live?.interfaces ?? [], definition?.interfaces ?? []], macAddress)
+    const isAttached = live !== undefined && withoutInterface(live.interfaces, macAddress) !== live.interfaces
+    if (isAttached) this.#requireHotPlugNetwork(machine)
+    const interfaces = withoutInterface(definition?.interfaces ?? [], macAddress)
+    const changed = definition !== undefined && this.#redefine(machine, { ...definition, interfaces })
+    if (!isAttached || machine.unplugging.has(macAddress)) return changed
+    this.#unplug(machine, macAddress)
+    return true
+  }
+
   undefine(instanceID: string): boolean {
     const machine = this.own(instanceID)
     if (machine === undefined) return false
@@ -417,6 +469,13 @@ export class Machines {
     this.change(machine, { definition: more(definition), live: more(live) }, 'DiskAttached')
   }
 
+  /** Somebody on the host gives it an interface that Berth knows nothing of. */
+  attachForeignInterface(machine: FakeMachine, foreign: FakeInterface): void {
+    const more = (known: Definition) => ({ ...known, interfaces: [...known.interfaces, foreign] })
+    const { definition, live } = machine
+    this.change(machine, { definition: definition && more(definition), live: live && more(live) }, 'DeviceAdded')
+  }
+
   /** A machine of someone else's, or one that came here by other ways. */
   add(id: string, hostName: string, definition: Definition, running: boolean): void {
     const machine = this.#add(id, hostName)
@@ -456,6 +515,7 @@ export class Machines {
   save(machine: FakeMachine): void {
     if (machine.live !== undefined) this.#usedMemory -= machine.live.maxMemory
     machine.savedDisks = (machine.live ?? machine.definition)?.disks ?? []
+    machine.savedInterfaces = (machine.live ?? machine.definition)?.interfaces ?? []
     machine.live = undefined
     machine.power = 'Suspended'
     this.#changed(machine, 'Saved')
@@ -516,6 +576,22 @@ export class Machines {
     else this.#options.clock.after(delay, letGo)
   }
 
+  #unplug(machine: FakeMachine, macAddress: string): void {
+    const { unplugging } = machine
+    const { detachTime } = this.guests
+    unplugging.set(macAddress, false)
+    if (detachTime === undefined) return
+    const letGo = () => {
+      // Of a boot that is over.
+      if (machine.unplugging !== unplugging) return
+      unplugging.set(macAddress, true)
+      if (machine.power === 'Running') this.#letGoOfDevices(machine)
+    }
+    const delay = this.#options.random.duration(detachTime)
+    if (delay <= 0) letGo()
+    else this.#options.clock.after(delay, letGo)
+  }
+
   #removeLive(machine: FakeMachine, name: string): void {
     machine.leaving.delete(name)
     const { live } = machine
@@ -536,6 +612,20 @@ export class Machines {
   #requireFeature(feature: 'HotPlugDisk' | 'GrowDisk', { hostName }: FakeMachine): void {
     if (this.#options.capabilities.features.includes(feature)) return
     throw new BerthError('NotSupported', `The hypervisor lacks ${feature}, and machine '${hostName}' is on.`)
+  }
+
+  #letGoOfDevices(machine: FakeMachine): void {
+    for (const [macAddress, ready] of machine.unplugging) {
+      if (!ready || machine.live === undefined) continue
+      machine.unplugging.delete(macAddress)
+      const interfaces = withoutInterface(machine.live.interfaces, macAddress)
+      this.change(machine, { live: { ...machine.live, interfaces } }, 'DeviceRemoved')
+    }
+  }
+
+  #requireHotPlugNetwork({ hostName }: FakeMachine): void {
+    if (this.#options.capabilities.features.includes('HotPlugNetwork')) return
+    throw new BerthError('NotSupported', `Interfaces of machine '${hostName}' cannot be changed while it is on.`)
   }
 
   /** Refuses what is absent, off, or being saved. */
@@ -575,9 +665,12 @@ export class Machines {
   #run(machine: FakeMachine, definition: Definition, paused: boolean): void {
     this.#usedMemory += definition.maxMemory
     machine.lastStart = machine.power === 'Suspended' ? 'Resumption' : 'Boot'
-    machine.live = { ...definition, ...(machine.lastStart === 'Resumption' ? { disks: machine.savedDisks } : {}) }
+    const saved =
+      machine.lastStart === 'Resumption' ? { disks: machine.savedDisks, interfaces: machine.savedInterfaces } : {}
+    machine.live = { ...definition, ...saved }
     if (machine.lastStart === 'Boot') {
       machine.leaving = new Map()
+      machine.unplugging = new Map()
       machine.boots++
       machine.asked = false
       machine.startedAt = this.#options.clock.monotonic()
@@ -591,6 +684,7 @@ export class Machines {
   /** What the guest was told while it was held. */
   #hear(machine: FakeMachine): void {
     for (const [name, ready] of machine.leaving) if (ready) this.#removeLive(machine, name)
+    this.#letGoOfDevices(machine)
     if (machine.asked) this.turnOff(machine, 'Guest')
   }
 
@@ -608,6 +702,7 @@ export class Machines {
       definition: undefined,
       live: undefined,
       savedDisks: [],
+      savedInterfaces: [],
       power: 'Stopped',
       stopReason: 'Unknown',
       pauseReason: 'Asked',
@@ -616,6 +711,7 @@ export class Machines {
       asked: false,
       endSaving: undefined,
       leaving: new Map(),
+      unplugging: new Map(),
       startedAt: 0,
       releasedAt: Number.NEGATIVE_INFINITY,
       addresses: undefined,

@@ -5,6 +5,7 @@ import type {
   HostInformation,
   HypervisorEvent,
   ImageContent,
+  InterfaceSpec,
   InventoryEntry,
   LiveSize,
   MachineObservation,
@@ -123,6 +124,18 @@ export class FakeSession implements Session {
 
   park(instanceID: string, options?: CallOptions): Promise<void> {
     return this.#change({ method: 'park', instanceID }, options, () => this.#host.machines.park(instanceID))
+  }
+
+  attachInterface(instanceID: string, wanted: InterfaceSpec, options?: CallOptions): Promise<void> {
+    return this.#change({ method: 'attachInterface', instanceID }, options, () =>
+      this.#host.machines.attachInterface(instanceID, wanted),
+    )
+  }
+
+  detachInterface(instanceID: string, macAddress: string, options?: CallOptions): Promise<void> {
+    return this.#change({ method: 'detachInterface', instanceID }, options, () =>
+      this.#host.machines.detachInterface(instanceID, macAddress),
+    )
   }
 
   shutdown(instanceID: string, options?: CallOptions): Promise<void> {

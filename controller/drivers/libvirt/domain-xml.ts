@@ -1,4 +1,5 @@
 import type { BootMode, DiskSpec, InterfaceSpec, Tag } from '../../hypervisor/port.ts'
+import { readAntiSpoofing } from './anti-spoofing.ts'
 import { entryElement, findDevice, placeDisks, readEntries, seedSerial, sourcePath } from './disk-devices.ts'
 import { qemuHardware } from './hardware-qemu.ts'
 import { xenHardware } from './hardware-xen.ts'
@@ -37,11 +38,13 @@ export interface DomainDefinition {
   readonly disks: readonly PlacedDisk[]
   readonly seed: Omit<PlacedDisk, 'name'>
   readonly interfaces: readonly InterfaceSpec[]
+  /** Devices of others, as the domain has them: they stay. */
+  readonly others?: readonly Element[]
 }
 
 /** A domain as its XML tells. What is optional is not there in domains that are not ours. */
 export interface DomainReading
-  extends Omit<DomainDefinition, 'tag' | 'seed' | 'virtualisation' | 'mode' | 'maxCpus' | 'maxMemory'> {
+  extends Omit<DomainDefinition, 'tag' | 'seed' | 'virtualisation' | 'mode' | 'maxCpus' | 'maxMemory' | 'others'> {
   readonly reading: TagReading
   readonly virtualisation?: Virtualisation
   readonly mode?: BootMode
@@ -93,7 +96,7 @@ export function formatDomain(definition: DomainDefinition): string {
       element('on_poweroff', {}, 'destroy'),
       element('on_reboot', {}, 'restart'),
       element('on_crash', {}, 'destroy'),
-      element('devices', {}, devices),
+      element('devices', {}, [...devices, ...(domain.others ?? [])]),
     ]),
   )
 }
@@ -202,8 +205,9 @@ function readInterface(
 ): InterfaceSpec[] {
   const device = devices.find((candidate) => find(candidate, 'mac')?.attributes['address'] === macAddress.toLowerCase())
   const { bridge, network } = find(device, 'source')?.attributes ?? {}
-  if (bridge !== undefined && network === undefined) return [{ name, macAddress, attachment: { bridge } }]
-  return network === undefined ? [] : [{ name, macAddress, attachment: { libvirtNetwork: network } }]
+  const known = { name, macAddress, ...(device ? readAntiSpoofing(device) : {}) }
+  if (bridge !== undefined && network === undefined) return [{ ...known, attachment: { bridge } }]
+  return network === undefined ? [] : [{ ...known, attachment: { libvirtNetwork: network } }]
 }
 
 function pathOf(disk: Element | undefined): string {

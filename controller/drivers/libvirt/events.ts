@@ -8,7 +8,7 @@ const lifecycle: ReadonlyMap<number, string> = new Map(
 )
 
 /**
- * Lifecycle, reboot and agent events of all domains, ours or not: an event does not carry the tag. The first is a Gap,
+ * Lifecycle, reboot, agent and device events of all domains, ours or not: an event does not carry the tag. The first is a Gap,
  * as whatever happened before the registration is not told.
  */
 export async function* libvirtEvents(connection: Connection, signal: AbortSignal): AsyncGenerator<HypervisorEvent> {
@@ -27,6 +27,8 @@ export async function* libvirtEvents(connection: Connection, signal: AbortSignal
         add(domain.uuid, `Lifecycle ${lifecycle.get(event) ?? event}`),
       ),
       await connection.subscribe('domainReboot', ({ domain }) => add(domain.uuid, 'Reboot')),
+      await connection.subscribe('domainDeviceAdded', ({ domain }) => add(domain.uuid, 'Device added')),
+      await connection.subscribe('domainDeviceRemoved', ({ domain }) => add(domain.uuid, 'Device removed')),
       await connection.subscribe('domainAgentLifecycle', ({ domain, state }) =>
         add(domain.uuid, state === AgentLifecycleState.CONNECTED ? 'Agent connected' : 'Agent disconnected'),
       ),

@@ -1,3 +1,5 @@
+import type { InterfaceSpec } from '../../hypervisor/port.ts'
+import { filterReference } from './anti-spoofing.ts'
 import type { PlacedDisk } from './domain-xml.ts'
 import { type Hardware, type HardwareDefinition, networkInterface } from './hardware.ts'
 import { type Element, element } from './xml.ts'
@@ -24,10 +26,7 @@ export function qemuHardware(domain: HardwareDefinition): Hardware {
     devices: [
       ...domain.disks.map((disk, index) => qemuDisk(disk, index === 0 ? element('boot', { order: 1 }) : undefined)),
       virtioDisk(domain.seed, 'raw', element('readonly')),
-      ...domain.interfaces.map((wanted) =>
-        // Without a boot ROM: hosts need no iPXE files, and the firmware does not wait for a network.
-        networkInterface(wanted, [element('model', { type: 'virtio' }), element('rom', { enabled: 'no' })]),
-      ),
+      ...domain.interfaces.map((wanted) => networkInterface(wanted, interfaceDetails(wanted))),
       ...ports(domain),
       element('controller', { type: 'usb', model: 'none' }),
       element('serial', { type: 'pty' }, [element('target', { port: 0 })]),
@@ -39,6 +38,15 @@ export function qemuHardware(domain: HardwareDefinition): Hardware {
     ],
   }
 }
+
+/** Without a boot ROM: hosts need no iPXE files, and the firmware does not wait for a network. */
+export const interfaceDetails = (wanted: InterfaceSpec): Element[] => [
+  element('model', { type: 'virtio' }),
+  element('rom', { enabled: 'no' }),
+  // No domain has two devices of one alias: libvirt sees to it that a call which comes twice has one effect.
+  element('alias', { name: `ua-berth-${wanted.macAddress.toLowerCase().replaceAll(':', '-')}` }),
+  ...[filterReference(wanted)].flatMap((filter) => filter ?? []),
+]
 
 function processor(kvm: boolean): Element {
   if (kvm) return element('cpu', { mode: 'host-passthrough', check: 'none', migratable: 'on' })

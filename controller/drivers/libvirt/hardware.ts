@@ -31,7 +31,7 @@ export function letters(index: number): string {
 
 /** A network interface; `details` follow its source. */
 export function networkInterface({ macAddress, attachment }: InterfaceSpec, details: readonly Element[]): Element {
-  const [type, source] = sourceOf(attachment)
+  const [type, source] = interfaceSource(attachment)
   return element('interface', { type }, [
     element('mac', { address: macAddress }),
     element('source', source),
@@ -39,7 +39,8 @@ export function networkInterface({ macAddress, attachment }: InterfaceSpec, deta
   ])
 }
 
-function sourceOf(attachment: InterfaceSpec['attachment']): [string, Record<string, string>] {
+/** Its type, and where it comes from. */
+export function interfaceSource(attachment: InterfaceSpec['attachment']): [string, Record<string, string>] {
   if ('bridge' in attachment) return ['bridge', { bridge: attachment.bridge }]
   if ('libvirtNetwork' in attachment) return ['network', { network: attachment.libvirtNetwork }]
   throw new BerthError('InvalidConfiguration', `Network ${attachment.xapiNetwork} of XAPI is not for libvirt.`)

@@ -49,7 +49,7 @@ describe('what a host can do', () => {
       accelerators: [],
       modes: ['HVM', 'PV', 'PVH'],
       firmware: ['BIOS'],
-      features: ['HotPlugDisk', 'LinkedClone', 'Pause', 'Suspend'],
+      features: ['HotPlugDisk', 'HotPlugNetwork', 'LinkedClone', 'Pause', 'Suspend'],
     })
     expect(all.guests.map(({ machineType }) => machineType)).toEqual(['xenfv', 'xenpv', 'xenpvh'])
     // A CPU without virtualisation.

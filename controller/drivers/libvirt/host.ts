@@ -3,6 +3,7 @@ import { BerthError } from '../../errors/index.ts'
 import type { BootMode, Capabilities, HostInformation } from '../../hypervisor/port.ts'
 import type { Virtualisation } from './domain-xml.ts'
 import { readHostID } from './host-id.ts'
+import { hasPacketFilters } from './packet-filters.ts'
 import { type Element, findAll, parseXml, textOf } from './xml.ts'
 
 /** libvirt 8.0 (January 2022): Ubuntu 22.04, Debian 12 and RHEL 8.6 have it or newer. */
@@ -80,6 +81,9 @@ export async function readHost(connection: Connection, options: LibvirtCallOptio
     throw new BerthError('VersionUnsupported', `The host has libvirt ${versions}.`)
   }
   const { guests, capabilities } = readCapabilities(capabilitiesXML)
+  // libxl does not know filters of packets, even where the daemon has them.
+  const isQEMU = capabilities.accelerators.length > 0
+  const filters = isQEMU && (await hasPacketFilters(connection, options)) ? ['AntiSpoofing'] : []
   return {
     guests,
     information: {
@@ -89,7 +93,7 @@ export async function readHost(connection: Connection, options: LibvirtCallOptio
       cpus: node.cpus,
       memory: node.memory * 1024,
       freeMemory,
-      capabilities,
+      capabilities: { ...capabilities, features: [...filters, ...capabilities.features] },
     },
   }
 }
@@ -129,7 +133,7 @@ export function readCapabilities(xml: string): Pick<Host, 'guests'> & { readonly
       storageTypes: ['Directory'],
       features: [
         ...(has('KVM') || has('QEMU') ? ['GrowDisk', 'GuestAgent', 'HotPlugCPU', 'HotPlugMemory'] : []),
-        ...(guests.length > 0 ? ['HotPlugDisk'] : []),
+        ...(guests.length > 0 ? ['HotPlugDisk', 'HotPlugNetwork'] : []),
         'LinkedClone',
         'Pause',
         ...(saves ? ['Suspend'] : []),

@@ -5,7 +5,7 @@ import {
   type StoragePool,
 } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
-import type { MachineSpec, NewDisk } from '../../hypervisor/port.ts'
+import type { InterfaceSpec, MachineSpec, NewDisk } from '../../hypervisor/port.ts'
 import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
 import { requireUnused } from './disk-changes.ts'
 import { type DiskDevice, placeDisks, readDiskDevices, readLiveDiskDevices } from './disk-devices.ts'
@@ -15,6 +15,8 @@ import { isLibvirtError } from './errors.ts'
 import { isPCIe } from './hardware-qemu.ts'
 import type { Host } from './host.ts'
 import { placedImage } from './images.ts'
+import { findDevice, foreignDevices } from './interfaces.ts'
+import { defineFilters } from './packet-filters.ts'
 import { followDefinition } from './resize.ts'
 import { writeSeed } from './seed.ts'
 import {
@@ -26,6 +28,7 @@ import {
   requireFiles,
   volumePath,
 } from './volumes.ts'
+import { type Element, parseXml } from './xml.ts'
 
 /** See `Session.createDisk`. */
 export async function createDisk(
@@ -80,6 +83,8 @@ export async function define(
   )
   const before = await findOwnDomain(connection, tag.instanceID, options)
   requireUnmovedDisks(before, disks)
+  const canFilter = host.information.capabilities.features.includes('AntiSpoofing')
+  await defineFilters(connection, machine.interfaces, canFilter, options)
   const seedPool = await activePool(connection, seed.pool, options)
   // What is in a guest's memory, saved or not, has to fit what it reads.
   if (seed.files !== undefined && (before === undefined || (await isOff(before, options)))) {
@@ -150,7 +155,10 @@ async function defineUnderFreeName(
     requireUnmovedDisks(own, definition.disks)
     const name = own?.domain.name ?? candidate
     if (own === undefined && holder !== undefined && holder.uuid !== definition.id) continue
-    const xml = formatDefinition(placeDisks({ ...definition, name }, await knownDisks(own, definition, options)))
+    const others = own === undefined ? [] : otherInterfaces(own, definition.interfaces)
+    const xml = formatDefinition(
+      placeDisks({ ...definition, name, others }, await knownDisks(own, definition, options)),
+    )
     try {
       const domain = await connection.defineDomain(xml, 0, options)
       // A start without a claim: never wanted, whoever set it.
@@ -194,6 +202,17 @@ function requireUnmovedDisks(own: OwnDomain | undefined, disks: readonly PlacedD
     'Drifted',
     `Disk '${disk.name}' is ${path || 'no file'} on the host, not ${disk.path}, the volume that Berth made: an external snapshot or a copy was made there. Commit or pivot it back (virsh blockcommit --active --pivot), or give the domain its volume again (virsh edit), which loses what was written since.`,
   )
+}
+
+/** Those that somebody else gave the domain. */
+function otherInterfaces({ domain, xml }: OwnDomain, wanted: readonly InterfaceSpec[]): readonly Element[] {
+  const root = parseXml(xml)
+  const others = foreignDevices(root)
+  const isOthers = (device: Element | undefined) => device !== undefined && others.includes(device)
+  const taken = wanted.find(({ macAddress }) => isOthers(findDevice(root, macAddress)))
+  if (taken === undefined) return others
+  const words = `Domain '${domain.name}' has another interface ${taken.macAddress}, which was attached on the host`
+  throw new BerthError('ForeignObject', `${words}: detach it there (virsh detach-interface --config).`)
 }
 
 function formatDefinition(definition: DomainDefinition): string {

@@ -21,7 +21,9 @@ import type {
 import { observedDisks, readDiskDevices, readLiveDiskDevices } from './disk-devices.ts'
 import { type DomainReading, readDomain } from './domain-xml.ts'
 import { findDomain, findOwnDomain, ifDefined, powerState, readPauseReason, stopReason, whyForeign } from './domains.ts'
+import { readMachineInterfaces } from './interfaces.ts'
 import { balloonedSizes, type Sizes } from './resize.ts'
+import { parseXml } from './xml.ts'
 
 /** The machine of that id as the host has it now, without its volumes. */
 export async function observeMachine(
@@ -64,6 +66,7 @@ export async function observeMachine(
         isOn ? readLiveDiskDevices(xml, found.xml) : [],
         persistent ? readDiskDevices(found.xml) : [],
       ),
+      interfaces: readMachineInterfaces(isOn ? parseXml(xml) : undefined, parseXml(found.xml)),
     },
   }
 }

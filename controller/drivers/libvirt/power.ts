@@ -134,7 +134,7 @@ export async function findRunning(connection: Connection, instanceID: string, op
 }
 
 /** libvirt itself would refuse it only after half a minute, in which the connection waits. */
-async function requireNoJob(
+export async function requireNoJob(
   { domain }: OwnDomain,
   state: { readonly state: number; readonly reason: number },
   options: LibvirtCallOptions,

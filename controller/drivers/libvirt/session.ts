@@ -5,6 +5,7 @@ import type {
   HostInformation,
   HypervisorEvent,
   ImageContent,
+  InterfaceSpec,
   InventoryEntry,
   LiveSize,
   MachineObservation,
@@ -25,6 +26,7 @@ import { attachDisk, detachDisk, growDisk } from './disk-changes.ts'
 import { type Effect, isLibvirtError, mapError } from './errors.ts'
 import { libvirtEvents } from './events.ts'
 import { type Host, readHost } from './host.ts'
+import { attachInterface, detachInterface } from './hot-plug.ts'
 import { placedImage, placeImage, removeImage } from './images.ts'
 import { createDisk, define, deleteMachineVolume, park, undefine } from './machines.ts'
 import { listMachines, observeInterfaces, observeMachine } from './observe.ts'
@@ -158,6 +160,18 @@ export class LibvirtSession implements Session {
 
   async park(instanceID: string, options?: CallOptions): Promise<void> {
     return this.#call('Mutation', 'operations', options, (connection, calls) => park(connection, instanceID, calls))
+  }
+
+  async attachInterface(instanceID: string, wanted: InterfaceSpec, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      attachInterface(connection, this.#host, instanceID, wanted, calls),
+    )
+  }
+
+  async detachInterface(instanceID: string, macAddress: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) =>
+      detachInterface(connection, instanceID, macAddress, calls),
+    )
   }
 
   async shutdown(instanceID: string, options?: CallOptions): Promise<void> {

@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { BerthError } from '../../errors/index.ts'
-import type { CallOptions, Capabilities, InterfaceSpec, MachineSpec } from '../../hypervisor/port.ts'
+import type { CallOptions, Capabilities, MachineSpec } from '../../hypervisor/port.ts'
 import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
 import { blocked, chooseMode, machineRecord, unblocked } from './definition.ts'
 import { failedWith } from './errors.ts'
+import { defineInterfaces } from './interfaces.ts'
 import { isParked, type OwnMachine, powerOf, requireIdle, requireOwn, type VM } from './machines.ts'
 import type { PoolView, VDI } from './pool.ts'
-import { found, type Records, type VBDRecord, type VIFRecord } from './records.ts'
+import { found, type Records, type VBDRecord } from './records.ts'
 import { destroyVBD, writeSeed } from './seed.ts'
 import { keys, tagMap } from './tag.ts'
 import type { Connector } from './trust.ts'
@@ -52,7 +53,7 @@ export async function define(
   if (own.vm.power_state === 'Halted') {
     await setSize(view, own.vm, machine, options)
     await attachDisks(view, own.vm, disks, seedDisk, options)
-    await attachInterfaces(view, own.vm, machine.interfaces, options)
+    await defineInterfaces(view, own.vm, machine.interfaces, options)
   }
   for (const { ref } of surplus) await destroyMachine(view, ref, options)
   await open(view, own, options)
@@ -128,30 +129,6 @@ async function attachDisks(
 
 const movedDisk = (vm: VM, device: string, vdi: VDI): string =>
   `Device ${device} of VM '${vm.name_label}' is another VDI than ${vdi.name_label} (${vdi.uuid}), which Berth made: detach it there, or delete what Berth made.`
-
-async function attachInterfaces(
-  view: PoolView,
-  vm: VM,
-  interfaces: readonly InterfaceSpec[],
-  options: CallOptions,
-): Promise<void> {
-  const records = await view.client.read<Records<VIFRecord>>('VIF.get_all_records_where', [ofMachine(vm)], options)
-  const before = found(records)
-  for (const [index, { name, macAddress, attachment }] of interfaces.entries()) {
-    const network = 'libvirtNetwork' in attachment ? undefined : await view.findNetwork(attachment, options)
-    if (network === undefined) {
-      throw new BerthError('NetworkNotFound', `Interface '${name}': the pool has no such network.`)
-    }
-    const device = String(index)
-    const same = before.find((vif) => vif.device === device)
-    if (same?.network === network.ref && same.MAC.toLowerCase() === macAddress.toLowerCase()) continue
-    if (same) await view.client.change('VIF.destroy', [same.ref], options)
-    const wanted = { device, network: network.ref, VM: vm.ref, MAC: macAddress, MTU: Number(network.MTU) || 1500 }
-    const qos = { qos_algorithm_type: '', qos_algorithm_params: {}, other_config: {} }
-    const locking = { locking_mode: 'network_default', ipv4_allowed: [], ipv6_allowed: [] }
-    await view.client.change('VIF.create', [{ ...wanted, ...qos, ...locking }], options)
-  }
-}
 
 const ofMachine = ({ ref }: VM): string => `field "VM" = "${ref}"`
 

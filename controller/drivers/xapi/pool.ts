@@ -81,12 +81,16 @@ export class PoolView {
     throw new BerthError('PoolInactive', `The SR '${name}' is plugged into no host.`)
   }
 
+  async networks(options: CallOptions): Promise<readonly Found<NetworkRecord>[]> {
+    return found(await this.client.read<Records<NetworkRecord>>('network.get_all_records', [], options))
+  }
+
   /** By UUID, name label, or bridge. Undefined: none. */
   async findNetwork(
     wanted: { readonly xapiNetwork: string } | { readonly bridge: string },
     options: CallOptions,
   ): Promise<Found<NetworkRecord> | undefined> {
-    const networks = found(await this.client.read<Records<NetworkRecord>>('network.get_all_records', [], options))
+    const networks = await this.networks(options)
     const named = networks.filter((network) =>
       'bridge' in wanted
         ? network.bridge === wanted.bridge

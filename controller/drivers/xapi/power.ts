@@ -80,7 +80,7 @@ export async function powerOff(view: PoolView, instanceID: string, options: Call
 }
 
 /** Refuses what is absent, off, or at which the pool is at work. */
-async function requireRunning(view: PoolView, instanceID: string): Promise<VM> {
+export async function requireRunning(view: PoolView, instanceID: string): Promise<VM> {
   const { own } = requireOwn(await view.vms(), instanceID)
   if (own !== undefined) requireIdle(own.vm)
   const power = own && powerOf(own.vm)

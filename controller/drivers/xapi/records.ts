@@ -63,6 +63,8 @@ export interface VIFRecord {
   readonly device: string
   readonly MAC: string
   readonly network: Ref
+  readonly currently_attached: boolean
+  readonly other_config: StringMap
 }
 
 export interface NetworkRecord {

@@ -4,6 +4,7 @@ import type {
   HostInformation,
   HypervisorEvent,
   ImageContent,
+  InterfaceSpec,
   InventoryEntry,
   MachineObservation,
   MachineSpec,
@@ -23,6 +24,7 @@ import { createDisk, deleteVolume } from './disks.ts'
 import { mapError } from './errors.ts'
 import { readPool } from './host.ts'
 import { placedImage, placeImage, removeImage } from './images.ts'
+import { attachInterface, detachInterface } from './interfaces.ts'
 import { interfaces, list, observe } from './observe.ts'
 import { PoolView } from './pool.ts'
 import { discardMemory, pause, powerOff, shutdown, start, suspend, unpause } from './power.ts'
@@ -132,6 +134,14 @@ export class XAPISession implements Session {
 
   park(instanceID: string, options: CallOptions = {}): Promise<void> {
     return park(this.#view, instanceID, options)
+  }
+
+  attachInterface(instanceID: string, wanted: InterfaceSpec, options: CallOptions = {}): Promise<void> {
+    return attachInterface(this.#view, instanceID, wanted, options)
+  }
+
+  detachInterface(instanceID: string, macAddress: string, options: CallOptions = {}): Promise<void> {
+    return detachInterface(this.#view, instanceID, macAddress, options)
   }
 
   shutdown(instanceID: string, options: CallOptions = {}): Promise<void> {

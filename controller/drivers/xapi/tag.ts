@@ -18,6 +18,10 @@ export const keys = {
   volume: 'berth.dev/volume',
   /** Digest and length of what was written to a volume, as it was when the key was written. */
   content: 'berth.dev/content',
+  /** Name of a network interface. */
+  interface: 'berth.dev/interface',
+  /** What an interface was to be connected to, in the words of who asked for it. */
+  attachment: 'berth.dev/attachment',
   /** Task that copies an image into a volume. */
   task: 'berth.dev/task',
 } as const

@@ -44,6 +44,12 @@ export const abilities = {
   HotPlugMemory: ability('give a running machine memory', ({ features }) => features.includes('HotPlugMemory')),
   PausedStarts: ability('start a machine that is held from its first instruction on'),
   Suspending: ability("save a machine's memory", ({ features }) => features.includes('Suspend')),
+  HotPlugNetwork: ability('change the interfaces of a machine that runs', ({ features }) =>
+    features.includes('HotPlugNetwork'),
+  ),
+  AntiSpoofing: ability('filter what a guest sends under MAC addresses of others', ({ features }) =>
+    features.includes('AntiSpoofing'),
+  ),
   StartReasons: ability('tell whether a machine booted or went on from a saved memory'),
   FencedStart: ability('refuse the start of a parked machine by itself'),
   MachineEvents: ability('tell of what happens to machines'),

@@ -108,7 +108,7 @@ export class Bench {
   }
 }
 
-function macAddressOf(instanceID: string): string {
+export function macAddressOf(instanceID: string): string {
   const bytes = createHash('sha256').update(instanceID).digest().subarray(0, 3)
   return ['52', '54', '00', ...[...bytes].map((byte) => byte.toString(16).padStart(2, '0'))].join(':')
 }

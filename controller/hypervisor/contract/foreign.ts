@@ -31,6 +31,12 @@ export function describeForeign(bench: Bench): void {
           bench.session.suspend(id),
           bench.session.discardMemory(id),
           bench.session.park(id),
+          bench.session.attachInterface(id, {
+            name: 'x',
+            macAddress: '52:54:00:00:00:01',
+            attachment: bench.world.attachment,
+          }),
+          bench.session.detachInterface(id, '52:54:00:00:00:01'),
           bench.session.shutdown(id),
           bench.session.powerOff(id),
           bench.session.undefine(id),

@@ -4,6 +4,7 @@ import { describeDiskChanges } from './disk-changes.ts'
 import { describeDisks } from './disks.ts'
 import { describeForeign } from './foreign.ts'
 import { describeImages } from './images.ts'
+import { describeInterfaceChanges } from './interface-changes.ts'
 import { describeMachines } from './machines.ts'
 import { describeParking } from './parking.ts'
 import { describePausing } from './pausing.ts'
@@ -19,6 +20,7 @@ export function describeContract(bench: Bench): void {
   describePausing(bench)
   describeSuspending(bench)
   describeResizing(bench)
+  describeInterfaceChanges(bench)
   describeForeign(bench)
   describeImages(bench)
   describeDisks(bench)

@@ -17,10 +17,11 @@ export function describeSuspending(bench: Bench): void {
       await bench.withMachine(spec, async (id) => {
         await bench.session.start(id)
         const running = await bench.machine(id)
+        const interfaces = running.interfaces.map((one) => ({ ...one, attached: false }))
         for (let time = 0; time < 2; time++) {
           await bench.session.suspend(id)
           const { stopReason, pauseReason, ...machine } = await bench.machine(id)
-          expect(machine).toEqual({ ...running, power: 'Suspended' })
+          expect(machine).toEqual({ ...running, interfaces, power: 'Suspended' })
           expect([stopReason, pauseReason]).toEqual([undefined, undefined])
           expect(await bench.world.savedMemories()).toHaveLength(1)
         }

@@ -22,6 +22,8 @@ export interface DriverWorld {
   /** A directory on the host that is not there yet, for a pool. */
   readonly newDirectory: string
   readonly attachment: NetworkAttachment
+  /** To another network. */
+  readonly otherAttachment: NetworkAttachment
   /** To a network that is not there. */
   readonly missingAttachment: NetworkAttachment
   /** An image in qcow2, with the size that a guest sees. */
@@ -31,6 +33,8 @@ export interface DriverWorld {
   /** All that the host knows of the definition and state of an instance, or a foreign id: equal when nobody touched it. */
   describeMachine(id: string): Promise<string>
   removeForeign(id: string): Promise<void>
+  /** Gives a running machine an interface, now and in its definition, of which Berth knows nothing. */
+  attachForeignInterface(instanceID: string, macAddress: string): Promise<void>
   /** Removes the definition of a running machine, which makes it transient. */
   makeTransient(instanceID: string): Promise<void>
   /** Whether its guest booted at the last start of a running machine, or went on from a saved memory. */

@@ -1,12 +1,15 @@
 /** A host in memory that behaves as the port says; for tests of what uses sessions. */
+import { isDeepStrictEqual } from 'node:util'
 import { BerthError } from '../../errors/index.ts'
 import {
   type DiskSpec,
   type HostInformation,
   type HypervisorEvent,
   type ImageContent,
+  type InterfaceSpec,
   type InventoryEntry,
   type LiveSize,
+  type MachineInterface,
   type MachineObservation,
   type MachineSpec,
   type NetworkAttachment,
@@ -38,6 +41,8 @@ export interface FakeMachine {
   live?: readonly DiskSpec[]
   /** Disks that somebody else attached. */
   foreignDisks?: readonly ObservedDisk[]
+  /** Absent: those of its definition. */
+  interfaces?: readonly MachineInterface[]
 }
 
 export interface FakePool {
@@ -66,7 +71,16 @@ export class FakeHost {
       modes: ['HVM'],
       firmware: ['BIOS'],
       storageTypes: ['Directory'],
-      features: ['GrowDisk', 'HotPlugCPU', 'HotPlugDisk', 'HotPlugMemory', 'Pause', 'Suspend'],
+      features: [
+        'AntiSpoofing',
+        'GrowDisk',
+        'HotPlugCPU',
+        'HotPlugDisk',
+        'HotPlugMemory',
+        'HotPlugNetwork',
+        'Pause',
+        'Suspend',
+      ],
     },
   }
   readonly machines = new Map<string, FakeMachine>()
@@ -87,7 +101,7 @@ export class FakeHost {
   after: (method: string, args: readonly unknown[]) => void = () => {}
   /** A guest that hears the power button. */
   obedient = true
-  /** A guest that lets go of a disk at once when it is asked to. */
+  /** A guest that lets go of a device at once when it is asked to. */
   letsGo = true
 
   addPool(name: string, { capacity = 100 * GiB, type = 'Directory', active = true } = {}): FakePool {
@@ -161,9 +175,23 @@ export class FakeSession implements Session {
     const { tag, hostName, cpus, memory, maxCpus = cpus, maxMemory = memory } = spec
     const most = { maxCpus, maxMemory }
     const reason = { ...(power === 'Stopped' ? { stopReason } : {}), ...(power === 'Paused' ? { pauseReason } : {}) }
+    const interfaces = interfacesOf(machine)
     const disks = observedDisks(machine)
     return {
-      machine: { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, disks, ...most, ...reason },
+      machine: {
+        tag,
+        id: instanceID,
+        hostName,
+        power,
+        parked,
+        transient,
+        cpus,
+        memory,
+        disks,
+        interfaces,
+        ...most,
+        ...reason,
+      },
       ...storage,
     }
   }
@@ -230,6 +258,7 @@ export class FakeSession implements Session {
       power: 'Stopped',
       stopReason: 'Unknown',
       ...before,
+      ...(before && isOn(before) ? { interfaces: redefined(interfacesOf(before), spec.interfaces) } : {}),
       spec,
       parked: false,
       transient: false,
@@ -248,6 +277,7 @@ export class FakeSession implements Session {
       machine.stopReason = 'Failed'
       throw new BerthError('HypervisorRefused', 'network berth-parked is not there')
     }
+    delete machine.interfaces
     if (paused) hold(machine)
     else machine.power = 'Running'
   }
@@ -283,6 +313,28 @@ export class FakeSession implements Session {
     if (!machine) return
     if (machine.power === 'Suspended') throw new BerthError('HypervisorRefused', 'its saved state would start')
     machine.parked = true
+  }
+
+  async attachInterface(instanceID: string, wanted: InterfaceSpec): Promise<void> {
+    const machine = this.#on(instanceID)
+    const before = interfacesOf(machine)
+    const others = before.filter(({ macAddress }) => macAddress !== wanted.macAddress)
+    if (!Object.values(wanted.attachment).some((name) => this.#host.networks.has(name)))
+      throw new BerthError('NetworkNotFound', 'the network is not there')
+    const foreign = before.find(({ macAddress, name }) => macAddress === wanted.macAddress && name === undefined)
+    if (foreign) throw new BerthError('ForeignObject', `${wanted.macAddress} is another's`)
+    machine.interfaces = [...others, { ...wanted, attached: true, defined: true }]
+    const defined = machine.spec.interfaces.filter(({ macAddress }) => macAddress !== wanted.macAddress)
+    machine.spec = { ...machine.spec, interfaces: [...defined, wanted] }
+  }
+
+  async detachInterface(instanceID: string, macAddress: string): Promise<void> {
+    const machine = this.#on(instanceID)
+    machine.interfaces = interfacesOf(machine).flatMap((one) =>
+      one.macAddress !== macAddress ? one : this.#host.letsGo || !one.attached ? [] : { ...one, defined: false },
+    )
+    const interfaces = machine.spec.interfaces.filter((one) => one.macAddress !== macAddress)
+    machine.spec = { ...machine.spec, interfaces }
   }
 
   async shutdown(instanceID: string): Promise<void> {
@@ -453,6 +505,26 @@ function observedDisks(machine: FakeMachine): readonly ObservedDisk[] {
 function requireOwnName(instanceID: string, volume: string): void {
   if (!volume.startsWith(`berth-${instanceID}-`)) throw new BerthError('ForeignObject', `${volume} is another's`)
 }
+
+const interfacesOf = (machine: FakeMachine): readonly MachineInterface[] =>
+  machine.interfaces ?? machine.spec.interfaces.map((one) => ({ ...one, attached: isOn(machine), defined: true }))
+
+/** What runs stays as it is; what it has from its next start on is another. */
+const redefined = (
+  before: readonly MachineInterface[],
+  wanted: readonly InterfaceSpec[],
+): readonly MachineInterface[] => [
+  ...before
+    .filter(({ attached }) => attached)
+    .map(({ attached: _, defined: __, ...one }) => ({
+      ...one,
+      attached: true,
+      defined: wanted.some((other) => isDeepStrictEqual(other, one)),
+    })),
+  ...wanted
+    .filter(({ macAddress }) => !before.some((one) => one.attached && one.macAddress === macAddress))
+    .map((one) => ({ ...one, attached: false, defined: true })),
+]
 
 function hold(machine: FakeMachine): void {
   Object.assign(machine, { power: 'Paused', pauseReason: 'Asked' })

@@ -10,6 +10,7 @@ import type { Dependencies, Memory } from './dependencies.ts'
 import type { DiskWork } from './disk-model.ts'
 import { doDiskWork } from './disk-work.ts'
 import { isUsable } from './disks.ts'
+import { changeInterface } from './interface-work.ts'
 import { machineSpec } from './machine.ts'
 import type { Problem, Step } from './model.ts'
 import type { View } from './view.ts'
@@ -68,7 +69,10 @@ export async function act(
     case 'GrowDisk':
       return workOnDisk(step.do, step.disk, view, dependencies, memory, signal)
     case 'Define':
-      if (view.size) memory.definitions.defined(instanceID, { ...view.size, disks: usableDisks(view) })
+      if (view.size) {
+        const interfaces = view.observed.interfaces ?? []
+        memory.definitions.defined(instanceID, { ...view.size, disks: usableDisks(view), interfaces })
+      }
       return onHost((session) => define(session, step.slot, view, dependencies, signal))
     case 'Start':
       return start(step.paused)
@@ -89,6 +93,11 @@ export async function act(
       return onHost((session) => session.shutdown(instanceID, { signal }))
     case 'PowerOff':
       return onHost((session) => session.powerOff(instanceID, { signal }))
+    case 'AttachInterface':
+    case 'DetachInterface': {
+      const place = { instanceID, observed: view.observed, attempts: memory.interfaces, now: clock.monotonic(), signal }
+      return changeInterface(step, place, onHost)
+    }
     case 'Undefine':
       return onHost((session) => session.undefine(instanceID, { signal }))
     case 'DeleteVolume':
@@ -243,6 +252,7 @@ async function define(
       dataDisks: dataDisks(view),
       userData: view.userData,
       networks: caches.networks,
+      features: session.information.capabilities.features,
       ...(accelerator === undefined ? {} : { accelerator }),
     },
   )

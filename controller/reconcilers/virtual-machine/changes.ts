@@ -2,6 +2,7 @@
 import { formatBytes, type PendingChange, type Slot, type VirtualMachine } from '../../api/index.ts'
 import type { ObservedMachine } from '../../hypervisor/port.ts'
 import { diskChanges } from './disk-changes.ts'
+import { interfaceChanges } from './interface-changes.ts'
 import { describeSize, fits, hasMemory, type ResolvedSize, roomDifferences } from './size.ts'
 import { machineOf, recordedHost, type View } from './view.ts'
 
@@ -10,7 +11,8 @@ export function pendingChanges(view: View): readonly PendingChange[] {
   const host = recordedHost(view)
   if (host && !host.reachable) return view.vm.status?.pendingChanges ?? []
   const machine = machineOf(view)
-  return machine && !view.desired.deleting ? [...sizeChanges(view, machine), ...diskChanges(view, machine)] : []
+  if (!machine || view.desired.deleting) return []
+  return [...sizeChanges(view, machine), ...diskChanges(view, machine), ...interfaceChanges(view, machine)]
 }
 
 function sizeChanges(view: View, machine: ObservedMachine): PendingChange[] {

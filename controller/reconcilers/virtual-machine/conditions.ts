@@ -62,7 +62,11 @@ export function conditionsOf(view: View, step: Step, problem: Problem | undefine
 }
 
 /** Conditions that Ready waits for, in the order in which they are reported. */
-const precedence = ['Placed', 'ImageReady', 'DisksReady', 'BootstrapReady', 'PowerStateSynced']
+const precedence = ['Placed', 'ImageReady', 'DisksReady', 'NetworkReady', 'BootstrapReady', 'PowerStateSynced']
+
+/** A machine is ready without one: its guest may want none. */
+const isOnlyAnAddress = ({ type, reason }: ConditionFact): boolean =>
+  type === 'NetworkReady' && reason === 'WaitingForAddress'
 
 function ready(
   view: View,
@@ -82,7 +86,9 @@ function ready(
           : 'the machine is being removed from its host'),
     )
   if (problem) return isFalse('Ready', problem.code, problem.message)
-  const failing = precedence.map((type) => facts.get(type)).find((fact) => fact !== undefined && fact.status !== 'True')
+  const failing = precedence
+    .map((type) => facts.get(type))
+    .find((fact) => fact !== undefined && fact.status !== 'True' && !isOnlyAnAddress(fact))
   if (failing) return { ...failing, type: 'Ready' }
   if (desired.halted)
     return isTrue(
@@ -122,6 +128,8 @@ function disksReady(view: View): ConditionFact | undefined {
 
 function networkReady(view: View): ConditionFact | undefined {
   const { interfaces } = view.resolved
+  const lost = machineOf(view) && view.observed.interfaces?.find(({ problem }) => problem)?.problem
+  if (lost) return isFalse('NetworkReady', lost.code, lost.message)
   if ('problem' in interfaces) return undefined
   if (interfaces.value.length === 0)
     return isTrue('NetworkReady', 'NoInterfaces', 'the machine has no network interface')

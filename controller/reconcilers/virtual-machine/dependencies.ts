@@ -7,6 +7,8 @@ import type { Settling } from '../../runtime/settling.ts'
 import type { Caches } from '../shared/caches.ts'
 import type { ClaimsUnderWay } from './claims.ts'
 import type { DiskAttempts } from './disk-memory.ts'
+import type { InterfaceAttempts } from './interface-memory.ts'
+import type { InterfaceFacts } from './interface-model.ts'
 
 export interface Dependencies {
   readonly client: KubeClient
@@ -103,6 +105,7 @@ export class StartAttempts {
 export interface Hardware extends Pick<MachineSpec, 'cpus' | 'memory' | 'maxCpus' | 'maxMemory'> {
   /** Names of disks. */
   readonly disks: readonly string[]
+  readonly interfaces: readonly InterfaceFacts[]
 }
 
 /**
@@ -125,8 +128,8 @@ export class Definitions {
   }
 }
 
-const keyOf = ({ cpus, memory, maxCpus, maxMemory, disks }: Hardware): string =>
-  [cpus, memory, maxCpus, maxMemory, ...disks].join(' ')
+const keyOf = ({ cpus, memory, maxCpus, maxMemory, disks, interfaces }: Hardware): string =>
+  JSON.stringify([cpus, memory, maxCpus, maxMemory, disks, interfaces])
 
 /** What hosts have refused to give to machines that run, by instance id: they are not asked for it again and again. */
 export class Resizes {
@@ -152,5 +155,6 @@ export interface Memory {
   readonly definitions: Definitions
   readonly resizes: Resizes
   readonly disks: DiskAttempts
+  readonly interfaces: InterfaceAttempts
   readonly claims: ClaimsUnderWay
 }

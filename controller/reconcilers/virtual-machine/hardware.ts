@@ -1,8 +1,13 @@
 /** What a machine still differs in when its power is as declared: one step at a time. Pure. */
 import { planDisks } from './disks.ts'
+import { planInterfaces } from './interfaces.ts'
 import type { Desired, Observed, Step } from './model.ts'
 
-const parts: readonly ((desired: Desired, observed: Observed) => Step | undefined)[] = [planSize, planDisks]
+const parts: readonly ((desired: Desired, observed: Observed) => Step | undefined)[] = [
+  planSize,
+  planDisks,
+  planInterfaces,
+]
 
 export function planHardware(desired: Desired, observed: Observed): Step | undefined {
   for (const part of parts) {

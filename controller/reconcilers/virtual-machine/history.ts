@@ -4,6 +4,7 @@ import { errorTable } from '../../errors/index.ts'
 import type { EventRecord, ObjectReference, ReadObject } from '../../kube/port.ts'
 import { referenceTo } from '../shared/references.ts'
 import { lineOfDisk } from './disk-history.ts'
+import { lineOfInterface } from './interface-history.ts'
 import type { Problem, Step } from './model.ts'
 import { describeSize, hasSize } from './size.ts'
 import { machineOf, type View } from './view.ts'
@@ -85,6 +86,9 @@ function lineOf(step: Step, view: View): Line | undefined {
       return { action: 'PowerOff', reason: 'PowerCut', note: 'the power is cut' }
     case 'Release':
       return { action: 'Release', reason: 'SlotReleased', note: `slot ${step.slot} is given back`, slot: step.slot }
+    case 'AttachInterface':
+    case 'DetachInterface':
+      return lineOfInterface(step, view)
     case 'Undefine':
       return { action: 'Delete', reason: 'Deleted', note: `removed from hypervisor ${host}` }
     case 'DeleteVolume':

@@ -1,15 +1,14 @@
 /** The definition that a host is given, from what was resolved. Pure. */
-import type { Network, VirtualMachine } from '../../api/index.ts'
+import type { VirtualMachine } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
-import { type DiskSpec, type InterfaceSpec, type MachineSpec, type Tag, volumeNames } from '../../hypervisor/port.ts'
-import type { Cache, ReadObject } from '../../kube/port.ts'
-import { attachmentOn } from '../shared/attachment.ts'
-import { instanceIDOf, type Resolved, type ResolvedInterface } from './resolve.ts'
+import { type DiskSpec, type MachineSpec, type Tag, volumeNames } from '../../hypervisor/port.ts'
+import type { ReadObject } from '../../kube/port.ts'
+import { type InterfaceContext, interfaceSpec } from './interface-facts.ts'
+import { instanceIDOf, type Resolved } from './resolve.ts'
 import { bootstrapOf, seedFiles } from './seed.ts'
 
-export interface MachineContext {
+export interface MachineContext extends InterfaceContext {
   readonly cluster: string
-  readonly hypervisor: string
   readonly slot: string
   readonly accelerator?: 'KVM' | 'QEMU'
   /** Name on the host of the pool that the root disk is in. */
@@ -17,7 +16,6 @@ export interface MachineContext {
   /** Beside the root. */
   readonly dataDisks: readonly DiskSpec[]
   readonly userData: string | undefined
-  readonly networks: Cache<Network>
 }
 
 export function machineSpec(vm: ReadObject<VirtualMachine>, resolved: Resolved, context: MachineContext): MachineSpec {
@@ -46,7 +44,11 @@ export function machineSpec(vm: ReadObject<VirtualMachine>, resolved: Resolved, 
         ? { files: seedFiles(bootstrapOf(vm, instanceID, context.userData)) }
         : {}),
     },
-    interfaces: interfaces.value.map((wanted) => interfaceSpec(wanted, context)),
+    interfaces: interfaces.value.map((wanted) => {
+      const spec = interfaceSpec(wanted, context)
+      if ('problem' in spec) throw new BerthError(spec.problem.code, spec.problem.message)
+      return spec.value
+    }),
   }
 }
 
@@ -65,12 +67,4 @@ export function tagOf(
     owner: '',
     slot,
   }
-}
-
-function interfaceSpec(wanted: ResolvedInterface, { hypervisor, networks }: MachineContext): InterfaceSpec {
-  const network = networks.get(wanted.network)
-  const attachment = network && attachmentOn(network, hypervisor)
-  if (!attachment)
-    throw new BerthError('NetworkNotFound', `Network ${wanted.network} is not on hypervisor ${hypervisor}`)
-  return { name: wanted.name, macAddress: wanted.macAddress, attachment }
 }

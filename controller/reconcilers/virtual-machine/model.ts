@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../errors/index.ts'
 import type { LiveSize, MachineObservation } from '../../hypervisor/port.ts'
 import type { Decision } from '../../placement/index.ts'
 import type { DiskChange, DiskFacts } from './disk-model.ts'
+import type { InterfaceAttempt, InterfaceFacts } from './interface-model.ts'
 
 /** A Slot whose claim names this machine. */
 export interface Claim {
@@ -95,12 +96,15 @@ export interface Observed {
   readonly imagePlaced: boolean
   /** The recorded pool of the root disk cannot be looked into: nothing is concluded from a disk that is not seen. */
   readonly poolProblem?: Problem
-  /** It is off, and defined with another size than the one in force, or with other disks. */
+  /** It is off, and defined with another size than the one in force, other disks or other interfaces. */
   readonly outdated?: boolean
   /** What it can be given of its size while it runs. */
   readonly resize?: LiveSize
   /** The root disk, and what else is declared or recorded; in the order in which they are defined. */
   readonly disks?: readonly DiskFacts[]
+  /** Network interfaces that are declared. Absent: no hypervisor is recorded. */
+  readonly interfaces?: readonly InterfaceFacts[]
+  readonly interfaceAttempts?: readonly InterfaceAttempt[]
   /** What the recorded host can do. */
   readonly features?: readonly string[]
   /** No call for this machine can still be on its way (the T rule). */
@@ -141,6 +145,7 @@ export type Step =
   | { readonly do: 'Park' }
   | { readonly do: 'ShutDown' }
   | { readonly do: 'PowerOff' }
+  | { readonly do: 'AttachInterface' | 'DetachInterface'; readonly name: string; readonly macAddress: string }
   | { readonly do: 'ClearRecord' }
   | { readonly do: 'Release'; readonly slot: string }
   | { readonly do: 'Undefine' }

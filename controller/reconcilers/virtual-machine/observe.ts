@@ -11,6 +11,9 @@ import { desiredOf } from './desired.ts'
 import { diskFacts } from './disk-facts.ts'
 import type { DiskFacts } from './disk-model.ts'
 import { isUsable } from './disks.ts'
+import { interfaceFacts } from './interface-facts.ts'
+import type { InterfaceFacts } from './interface-model.ts'
+import { areOutdated } from './interfaces.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
 import { poolOffers } from './offers.ts'
 import { placementOf } from './placement.ts'
@@ -72,6 +75,9 @@ export async function observe(
   const size = sizeInForce(vm, resolved.size, slot, features)
   const resize = resizeOf(desired, observations, size, features, memory)
   const disks = disksOf(vm, desired, resolved, observations, dependencies, memory)
+  const now = dependencies.clock.monotonic()
+  const interfaces =
+    desired.hypervisor === undefined ? undefined : interfaceFacts(vm, desired.hypervisor, features, caches)
   const observed: Observed = {
     hosts: observations,
     ...(problem === undefined ? {} : { problem }),
@@ -79,10 +85,12 @@ export async function observe(
     ...(rootPool === undefined ? {} : { rootPool }),
     ...poolProblem(vm, observations, dependencies),
     imagePlaced: placing?.state === 'Ready',
-    outdated: isOutdated(desired, observations, size, disks, memory),
+    outdated: isOutdated(desired, observations, size, disks, interfaces, memory),
     disks,
     features,
     ...(resize === undefined ? {} : { resize }),
+    ...(interfaces ? { interfaces } : {}),
+    interfaceAttempts: memory.interfaces.held(desired.instanceID, toldOf(interfaces), now),
     settled,
     startDelayed: startsIn > 0,
     shutdown: shutdownFacts(vm, desired, memory, dependencies),
@@ -98,7 +106,8 @@ export async function observe(
     desired,
     observed,
     interfaces: await readInterfaces(desired, observed, dependencies, signal),
-    disksIn: memory.disks.lookIn(desired.instanceID, dependencies.clock.monotonic()),
+    disksIn: memory.disks.lookIn(desired.instanceID, now),
+    interfacesIn: memory.interfaces.lookIn(desired.instanceID, now),
     settlesIn: dependencies.settling.waitFor(desired.instanceID, vm.metadata.uid, settleTime),
     ...(host?.connected ? { host: host.session.information } : {}),
     ...(placingPercent === undefined ? {} : { placingPercent }),
@@ -112,13 +121,16 @@ function isOutdated(
   hosts: ReadonlyMap<string, HostObservation>,
   size: ResolvedSize | undefined,
   disks: readonly DiskFacts[],
+  interfaces: readonly InterfaceFacts[] = [],
   { definitions }: Memory,
 ): boolean {
   const machine = recordedMachine(hypervisor, hosts)
   if (machine?.power !== 'Stopped' || size === undefined) return false
-  const hardware = { ...size, disks: disks.filter(isUsable).map(({ name }) => name) }
+  const hardware = { ...size, disks: disks.filter(isUsable).map(({ name }) => name), interfaces }
   const isSized = hasSize(machine, size) && roomDifferences(machine, size).length === 0
-  return !(isSized && hasDisks(disks)) && !definitions.isDefined(instanceID, hardware)
+  return (
+    !(isSized && hasDisks(disks) && !areOutdated(interfaces, machine)) && !definitions.isDefined(instanceID, hardware)
+  )
 }
 
 /** The root is in every definition. */
@@ -167,6 +179,11 @@ function recordedMachine(
   const host = hosts.get(hypervisor ?? '')
   return host?.reachable ? host.observation.machine : undefined
 }
+
+const toldOf =
+  (interfaces: readonly InterfaceFacts[] = []) =>
+  (macAddress: string) =>
+    interfaces.find((one) => one.macAddress === macAddress)?.spec
 
 /** The longest deadline of a call to that hypervisor, ms; also while it is away. */
 function callTimeoutOf(hypervisor: string | undefined, { caches }: Dependencies): number {

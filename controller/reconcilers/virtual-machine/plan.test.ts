@@ -56,6 +56,7 @@ const on: ObservedMachine = {
   cpus: 1,
   memory: 1,
   disks: [],
+  interfaces: [],
 }
 const paused: ObservedMachine = { ...on, power: 'Paused', pauseReason: 'Asked' }
 const suspended: ObservedMachine = { ...on, power: 'Suspended' }

@@ -10,6 +10,8 @@ import { ClaimsUnderWay } from './claims.ts'
 import { Definitions, type Dependencies, type Memory, Resizes, StartAttempts, Stops } from './dependencies.ts'
 import { DiskAttempts } from './disk-memory.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
+import { InterfaceAttempts } from './interface-memory.ts'
+import { isRefusedChange } from './interface-work.ts'
 import { needsLiveRead, type Problem, type Step } from './model.ts'
 import { fromCache, observe, readLive } from './observe.ts'
 import { Parties } from './parties.ts'
@@ -53,6 +55,7 @@ export class VirtualMachineReconciler implements Reconciler {
     definitions: new Definitions(),
     resizes: new Resizes(),
     disks: new DiskAttempts(),
+    interfaces: new InterfaceAttempts(),
   }
   readonly #waits = new SlotWaits()
 
@@ -81,6 +84,11 @@ export class VirtualMachineReconciler implements Reconciler {
       this.#memory.claims.ended(view.vm, step.slot, failure, this.#dependencies.clock.monotonic())
     if (failure?.class === 'Conflict' || failure?.code === 'NotLeader') throw failure
     log.debug({ step: step.do, failure: failure?.code }, 'pass')
+    if (failure && isRefusedChange(step, failure)) {
+      // The next pass tells it as a change that waits.
+      this.#tell(view, step, failure, failure)
+      return { requeueAfter: 0 }
+    }
     const problem: Problem | undefined = failure ?? (step.do === 'Wait' ? step.problem : undefined)
     await this.#writeStatus(view, step, problem, { signal, log })
     this.#tell(view, step, problem, failure)
@@ -187,7 +195,7 @@ export class VirtualMachineReconciler implements Reconciler {
         this.#forget(instanceID)
         return { requeueAfter: 0 }
       case 'Nothing':
-        return earliest(this.#awaitAddress(view), awaitDisks(view))
+        return earliest(this.#awaitAddress(view), awaitDisks(view), awaitInterfaces(view))
       default:
         return { requeueAfter: 0 }
     }
@@ -199,6 +207,7 @@ export class VirtualMachineReconciler implements Reconciler {
     this.#memory.definitions.forget(instanceID)
     this.#memory.resizes.forget(instanceID)
     this.#memory.disks.forget(instanceID)
+    this.#memory.interfaces.forget(instanceID)
   }
 
   /** No host tells when a guest gets its address: it is looked up often at first, then ever less, for ten minutes. */
@@ -225,3 +234,7 @@ function awaitDisks({ observed, disksIn }: View): Result {
   if (disksIn !== undefined) return { requeueAfter: Math.min(disksIn, lookAgainAfter) }
   return observed.disks?.some(({ problem }) => problem) ? { requeueAfter: lookAgainAfter } : {}
 }
+
+/** Not every host tells when a guest lets an interface go; what was refused is tried again. */
+const awaitInterfaces = ({ interfacesIn }: View): Result =>
+  interfacesIn === undefined ? {} : { requeueAfter: Math.min(interfacesIn, lookAgainAfter) }

@@ -105,34 +105,57 @@ export function resolveInterfaces(
   vm: ReadObject<VirtualMachine>,
   caches: Caches,
 ): Resolution<readonly ResolvedInterface[]> {
-  const wanted = vm.spec.networkInterfaces ?? [{ name: 'eth0' }]
   const resolved: ResolvedInterface[] = []
-  for (const [index, { name, network, macAddress }] of wanted.entries()) {
-    const named = network ?? recordedNetwork(vm, name) ?? onlyNetwork(caches)
-    const field =
-      vm.spec.networkInterfaces === undefined ? 'spec.networkInterfaces' : `spec.networkInterfaces[${index}].network`
-    if (named === undefined) {
-      const networks = caches.networks.list().map(({ metadata }) => metadata.name)
-      return problem(
-        'NetworkNotFound',
-        networks.length === 0
-          ? `${field}: there is no Network yet: apply one, or set networkInterfaces: []`
-          : `${field}: name one of the Networks ${networks.toSorted().slice(0, 10).join(', ')}`,
-      )
-    }
-    if (!caches.networks.get(named))
-      return problem('NetworkNotFound', `${field}: there is no Network ${named} (kubectl get bnet)`)
-    resolved.push({
-      name,
-      network: named,
-      macAddress: (macAddress ?? generatedMAC(instanceIDOf(vm), name)).toLowerCase(),
-    })
+  for (const declared of declaredInterfaces(vm)) {
+    const { network, ...known } = resolveInterface(vm, declared, caches)
+    if ('problem' in network) return network
+    resolved.push({ ...known, network: network.value })
   }
   return { value: resolved }
 }
 
-const recordedNetwork = ({ status }: VirtualMachine, name: string): string | undefined =>
-  status?.networkInterfaces?.find((recorded) => recorded.name === name)?.network
+type DeclaredInterface = NonNullable<VirtualMachine['spec']['networkInterfaces']>[number]
+
+export const declaredInterfaces = ({ spec }: VirtualMachine): readonly DeclaredInterface[] =>
+  spec.networkInterfaces ?? [{ name: 'eth0' }]
+
+/** One of them. A MAC address that it once had stays, unless another is declared. */
+export function resolveInterface(
+  vm: ReadObject<VirtualMachine>,
+  { name, network, macAddress }: DeclaredInterface,
+  caches: Caches,
+): Omit<ResolvedInterface, 'network'> & { readonly network: Resolution<string> } {
+  const recorded = vm.status?.networkInterfaces?.find((one) => one.name === name)
+  const address = macAddress ?? recorded?.macAddress ?? generatedMAC(instanceIDOf(vm), name)
+  return {
+    name,
+    macAddress: address.toLowerCase(),
+    network: resolveNetwork(vm, name, network ?? recorded?.network, caches),
+  }
+}
+
+function resolveNetwork(
+  { spec }: VirtualMachine,
+  name: string,
+  wanted: string | undefined,
+  caches: Caches,
+): Resolution<string> {
+  const named = wanted ?? onlyNetwork(caches)
+  const index = spec.networkInterfaces?.findIndex((one) => one.name === name)
+  const field = index === undefined ? 'spec.networkInterfaces' : `spec.networkInterfaces[${index}].network`
+  if (named === undefined) {
+    const networks = caches.networks.list().map(({ metadata }) => metadata.name)
+    return problem(
+      'NetworkNotFound',
+      networks.length === 0
+        ? `${field}: there is no Network yet: apply one, or set networkInterfaces: []`
+        : `${field}: name one of the Networks ${networks.toSorted().slice(0, 10).join(', ')}`,
+    )
+  }
+  return caches.networks.get(named)
+    ? { value: named }
+    : problem('NetworkNotFound', `${field}: there is no Network ${named} (kubectl get bnet)`)
+}
 
 const onlyNetwork = (caches: Caches): string | undefined => {
   const networks = caches.networks.list()

@@ -15,6 +15,7 @@ const now = '2026-02-03T04:05:06.789Z'
 const earlier = '2026-01-01T00:00:00Z'
 const uid = 'u-1'
 const macAddress = '52:54:00:00:00:01'
+const interfaceSpec = { name: 'eth0', macAddress, attachment: { bridge: 'br0' } }
 const nothing: Step = { do: 'Nothing' }
 const bound = { phase: 'Bound', consumerRef: { uid, name: 'web', namespace: 'team', since: earlier } }
 const recorded = {
@@ -31,6 +32,7 @@ const on = {
   cpus: 1,
   memory: 2 ** 30,
   disks: [],
+  interfaces: [{ ...interfaceSpec, attached: true, defined: true }],
 } as unknown as ObservedMachine
 const seen = (machine: ObservedMachine | undefined): HostObservation => ({
   reachable: true,
@@ -84,6 +86,7 @@ function viewOf({ spec = {}, status, slot, host = seen(on), addresses = [], dele
       hosts: new Map([['kvm1', host]]),
       disks: diskFacts(vm, { caches, resolved, hypervisor: 'kvm1', attempts: () => ({}), ...observation }),
       imagePlaced: true,
+      ...(status ? { interfaces: [{ name: 'eth0', macAddress, network: 'lan', spec: interfaceSpec }] } : {}),
       settled: true,
       startDelayed: false,
       shutdown: { askedLately: false, timedOut: false },
@@ -257,14 +260,14 @@ describe('what is seen', () => {
     const given = { ...running, status: { ...running.status, networkInterfaces }, addresses: ['10.0.0.5'] }
     const problem = { code: 'NetworkNotFound', message: '' } as const
     const view = viewOf(given)
-    const status = statusOf(
-      { ...view, resolved: { ...view.resolved, interfaces: { problem } } },
-      nothing,
-      undefined,
-      now,
-    )
-    expect(status.primaryAddress).toBe('10.0.0.5')
-    expect(readyOf({ status })).toBe('True Running')
+    const observed = { ...view.observed, interfaces: [{ name: 'eth0', macAddress, problem }] }
+    const resolved = { ...view.resolved, interfaces: { problem } }
+    const status = statusOf({ ...view, observed, resolved }, nothing, undefined, now)
+    expect(status).toMatchObject({
+      primaryAddress: '10.0.0.5',
+      networkInterfaces: [{ network: 'lan', state: 'Attached' }],
+    })
+    expect(readyOf({ status })).toBe('False NetworkNotFound')
   })
 
   it('nothing is said to be missing on a host that cannot be seen', () => {

@@ -6,6 +6,7 @@ import { pendingChanges } from './changes.ts'
 import { conditionsOf } from './conditions.ts'
 import { savingMemory } from './desired.ts'
 import { firstDataDisks, policyOf, recordedDisks } from './disk-status.ts'
+import { network } from './interface-status.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
 import { hasSize, type ResolvedSize } from './size.ts'
@@ -146,44 +147,6 @@ const written = ({ memory, maxMemory, storage, ...rest }: ResolvedSize): NonNull
   ...(maxMemory === undefined ? {} : { maxMemory: formatBytes(maxMemory) }),
   ...(storage === undefined ? {} : { storage: formatBytes(storage) }),
 })
-
-/**
- * Interfaces as they are. An address is told only while the machine runs: an old one may be another's by now. What a
- * Network that vanished says no more stays as it was recorded.
- */
-function network(view: View): Fields {
-  if (view.desired.hypervisor === undefined) return {}
-  const { interfaces } = view.resolved
-  const recorded = view.vm.status?.networkInterfaces?.map(({ name, network = '', macAddress = '' }) => ({
-    name,
-    network,
-    macAddress,
-  }))
-  const known = 'problem' in interfaces ? recorded : interfaces.value
-  if (!known) return {}
-  const running = isRunning(view)
-  // A guest whose processors are held answers no question, and keeps its address.
-  const held = machineOf(view)?.power === 'Paused' ? view.vm.status?.networkInterfaces : undefined
-  const list = known.map(({ name, network, macAddress }) => ({
-    name,
-    network,
-    macAddress,
-    state: running ? ('Attached' as const) : ('Pending' as const),
-    addresses:
-      held?.find((seen) => seen.macAddress === macAddress)?.addresses ??
-      addressesOf(view, macAddress).map(({ address, source }) => ({ address, source })),
-  }))
-  const primary = list[0]?.addresses.find(({ address }) => !isLinkLocal(address))?.address
-  return { networkInterfaces: list, ...(primary === undefined ? {} : { primaryAddress: primary }) }
-}
-
-/** IPv4 before IPv6, then as the host lists them. */
-const addressesOf = (view: View, macAddress: string) =>
-  (view.interfaces.find((seen) => seen.macAddress === macAddress)?.addresses ?? [])
-    .slice(0, 16)
-    .toSorted((a, b) => Number(a.address.includes(':')) - Number(b.address.includes(':')))
-
-const isLinkLocal = (address: string): boolean => /^(fe[89ab]|169[.]254[.])/i.test(address)
 
 function waiting(view: View, step: Step, problem: Problem | undefined): Fields {
   const { placement } = view.observed

@@ -25,6 +25,8 @@ export interface View {
   readonly settlesIn: number
   /** Milliseconds until its disks are worth a look. Absent: nothing was tried on them lately. */
   readonly disksIn?: number | undefined
+  /** Milliseconds until its interfaces are worth a look. Absent: nothing was tried on them lately. */
+  readonly interfacesIn?: number | undefined
   /** Milliseconds until it may be started again; 0: now. */
   readonly startsIn: number
   /** How often it was started lately by this process. */

@@ -9,6 +9,7 @@ type ByVirsh = Pick<
   DriverWorld,
   | 'describeMachine'
   | 'removeForeign'
+  | 'attachForeignInterface'
   | 'makeTransient'
   | 'lastStart'
   | 'diskSources'
@@ -60,6 +61,9 @@ export class VirshWorld {
       `${await this.virsh('dumpxml', '--inactive', id)}${await this.virsh('domstate', '--reason', id)}`,
     removeForeign: async (id) => {
       await this.virsh('undefine', id)
+    },
+    attachForeignInterface: async (id, macAddress) => {
+      await this.virsh('attach-interface', id, 'network', 'default', '--mac', macAddress, '--live', '--config')
     },
     makeTransient: async (id) => {
       await this.virsh('undefine', id)

@@ -68,6 +68,7 @@ function look(host: IdealHost | undefined): HostObservation {
             cpus: 1,
             memory: 1,
             disks: [],
+            interfaces: [],
           },
         }
       : {}),

@@ -220,11 +220,13 @@ export class Passes {
       case 'Undefine':
       case 'DeleteVolume':
         return onHost(step.do)
-      // A machine of this world has its root disk alone.
+      // A machine of this world has its root disk alone, and no interfaces.
       case 'RecordDisks':
       case 'AttachDisk':
       case 'DetachDisk':
       case 'GrowDisk':
+      case 'AttachInterface':
+      case 'DetachInterface':
       case 'Wait':
       case 'AwaitHost':
       case 'AwaitShutdown':
@@ -322,6 +324,7 @@ function observationOf({ machines, volumes }: Host, uid: string): MachineObserva
             cpus: 1,
             memory: 1,
             disks: [],
+            interfaces: [],
           },
         }
       : {}),
