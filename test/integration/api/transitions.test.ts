@@ -193,13 +193,6 @@ describe('a machine', () => {
     [machine, { 'spec.image.kind': 'Image' }, 'image', 'image cannot be changed once the root disk is made'],
     [machine, { 'spec.disks.0.size': '20Gi' }, 'disks', inThisVersion('disks')],
     [machine, { 'spec.disks': undefined }, 'disks', inThisVersion('disks')],
-    [machine, { 'spec.networkInterfaces': [] }, 'networkInterfaces', inThisVersion('networkInterfaces')],
-    [
-      machine,
-      { 'spec.networkInterfaces': [{ name: 'eth0' }, { name: 'eth1' }] },
-      'networkInterfaces',
-      inThisVersion('networkInterfaces'),
-    ],
     [machine, { 'spec.bootstrap.sshAuthorizedKeys': [] }, 'bootstrap', inThisVersion('bootstrap')],
     [machine, { 'spec.bootstrap': undefined }, 'bootstrap', inThisVersion('bootstrap')],
   ]
