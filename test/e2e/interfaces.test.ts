@@ -8,6 +8,7 @@ import { Lab, login, namespace, patience } from './lab.ts'
 
 const domain = `${namespace}_net`
 const bridge = 'virbr-side'
+const main = { name: 'eth0', network: 'lan' }
 const forged = '52:54:00:de:ad:01'
 const foreign = '52:54:00:00:0f:0f'
 
@@ -40,7 +41,7 @@ beforeAll(async () => {
   lab.startController()
   await lab.declare()
   await addNetwork()
-  await lab.apply(lab.machine('net'))
+  await lab.apply(lab.machine('net', { networkInterfaces: [main] }))
   address = await lab.address('net')
   bootID = await inGuest('cat /proc/sys/kernel/random/boot_id')
   mainMAC = (await seen())[0]?.macAddress ?? ''
@@ -74,7 +75,6 @@ const expectInterfaces = (wanted: Record<string, string>) =>
     patience,
   )
 const declare = (...networkInterfaces: object[]) => lab.patch('net', { networkInterfaces })
-const main = { name: 'eth0', network: 'lan' }
 const side = (network: string) => ({ name: 'side', network })
 
 /** The guest's own name of the interface with that MAC address; undefined: it has none. */
