@@ -1,6 +1,6 @@
 import { clusterImages, hypervisors, slots, storagePools, virtualMachines } from '../../../controller/api/index.ts'
 import type { StopReason } from '../../../controller/hypervisor/port.ts'
-import { aHypervisor, aMachine, anImage, aPool } from '../world/objects.ts'
+import { aHypervisor, aMachine, aNetwork, anImage, aPool } from '../world/objects.ts'
 import type { World } from '../world/world.ts'
 import {
   addHost,
@@ -76,6 +76,31 @@ const hasDisks =
     const told = machine(world, name)?.status?.disks?.flatMap((disk) => (disk.state === 'Ready' ? disk.name : []))
     const all = machine(world, name)?.status?.disks?.length === disks.length
     return all && [defined, live, told].every((list) => list?.toSorted().join() === disks.toSorted().join())
+  }
+
+/** Beside its first, web has another interface. */
+const declareSide = (network: string) =>
+  change('web', {
+    networkInterfaces: [
+      { name: 'eth0', network: 'lan' },
+      { name: 'side', network },
+    ],
+  })
+
+/** Now and from its next start on, on these networks of the host; and so it is told. */
+const hasInterfaces =
+  (...networks: string[]) =>
+  (world: World) => {
+    const found = onHost(world, 'web')
+    const defined = found?.spec.interfaces.flatMap(({ attachment }) => Object.values(attachment))
+    const now = (found?.interfaces ?? found?.spec.interfaces ?? []).map(({ attachment }) => attachment)
+    const told = machine(world, 'web')?.status?.networkInterfaces
+    return (
+      defined?.join() === networks.join() &&
+      now.flatMap((attachment) => Object.values(attachment ?? {})).join() === networks.join() &&
+      told?.length === networks.length &&
+      runs('web')(world)
+    )
   }
 
 /** Worlds in which the stop was taken back. */
@@ -210,6 +235,28 @@ export const workloads: readonly Workload[] = [
         what: 'it has less',
         until: (world) => machine(world, 'web')?.status?.size?.memory === '768Mi',
       },
+    ],
+  },
+  {
+    name: 'interface-added',
+    title: 'a machine that runs gets an interface, which is then moved to another network and removed',
+    ...oneHost(1),
+    furnish: (world) => {
+      furnish({ kvm1: 1 })(world)
+      for (const { host } of world.hosts.all()) host.networks.add('other')
+      world.create(aNetwork('dmz', 'other'))
+    },
+    modes: ['twice', 'leaders'],
+    steps: [
+      begin('web', { networkInterfaces: [{ name: 'eth0', network: 'lan' }] }),
+      running('web', declareSide('lan')),
+      { what: 'it has two', until: hasInterfaces('default', 'default'), act: declareSide('dmz') },
+      {
+        what: 'one has moved',
+        until: hasInterfaces('default', 'other'),
+        act: change('web', { networkInterfaces: [{ name: 'eth0', network: 'lan' }] }),
+      },
+      { what: 'it is gone', until: hasInterfaces('default') },
     ],
   },
   {

@@ -193,13 +193,6 @@ describe('a machine', () => {
     [machine, { 'spec.image.kind': 'Image' }, 'image', 'image cannot be changed once the root disk is made'],
     [machine, { 'spec.disks.0.size': '20Gi' }, 'disks', inThisVersion('disks')],
     [machine, { 'spec.disks': undefined }, 'disks', inThisVersion('disks')],
-    [machine, { 'spec.networkInterfaces': [] }, 'networkInterfaces', inThisVersion('networkInterfaces')],
-    [
-      machine,
-      { 'spec.networkInterfaces': [{ name: 'eth0' }, { name: 'eth1' }] },
-      'networkInterfaces',
-      inThisVersion('networkInterfaces'),
-    ],
     [machine, { 'spec.bootstrap.sshAuthorizedKeys': [] }, 'bootstrap', inThisVersion('bootstrap')],
     [machine, { 'spec.bootstrap': undefined }, 'bootstrap', inThisVersion('bootstrap')],
   ]
@@ -214,7 +207,10 @@ describe('a machine', () => {
     [machine, { 'spec.size': 'large' }],
     [machine, { 'spec.size': undefined, 'spec.resources': { cpus: 2, memory: '2Gi' } }],
     [inline, { 'spec.resources.cpus': 4 }],
-  ])('that is made may be given another size: %#', async (manifest, change) => {
+    [machine, { 'spec.networkInterfaces': [] }],
+    [machine, { 'spec.networkInterfaces': undefined }],
+    [machine, { 'spec.networkInterfaces': [{ name: 'eth0', network: 'dmz' }, { name: 'eth1' }] }],
+  ])('that is made may be given another size, and other interfaces: %#', async (manifest, change) => {
     accepted(await api.replace(changed(await make(manifest, made), change)))
   })
 
