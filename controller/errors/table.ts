@@ -103,12 +103,12 @@ export const errorTable = {
   SmallerThanImage: entry(
     'Terminal',
     'Owner',
-    'The root disk is smaller than its image: raise disks[root].size or the size’s storage.',
+    'A disk is smaller than its image: raise its size in spec.disks, or for the root disk the size’s storage.',
   ),
   DiskMissing: entry(
     'Terminal',
     'Administrator',
-    'A disk that was made is gone from the host; it is never made anew by itself.',
+    'A disk that was made is gone from the host; it is never made anew by itself: bring it back, or take it out of spec.disks.',
   ),
   // Placement
   WaitingForSlot: entry('Waiting', 'Nobody', 'No slot that fits is free; slotRejections says why not.'),

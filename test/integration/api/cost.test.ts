@@ -51,7 +51,7 @@ const choices: Readonly<Record<Kind, Choices>> = {
     // As many as there may be, but short: etcd's limit again, and rules count them, whatever they say.
     'spec.placement.antiAffinity[].selector.matchExpressions[].values[]': 'a',
     'spec.placement.antiAffinity[].selector.matchLabels': undefined,
-    'spec.disks': [{ name: 'root', size: '1.0000000000000000000000000000Ti', storagePool: 'a'.repeat(63) }],
+    'spec.disks[].size': '1.0000000000000000000000000000Ti',
     'spec.bootstrap.sshAuthorizedKeys[]': key.padEnd(4096, 'a'),
     'spec.bootstrap.cloudInit.userData': '#cloud-config\n'.padEnd(65536, 'a'),
     'spec.bootstrap.cloudInit.userDataSecretRef': undefined,

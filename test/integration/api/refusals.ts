@@ -368,8 +368,34 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
     ),
     refusal(
       { 'spec.disks': [{ name: 'root' }, { name: 'data' }] },
-      'spec.disks[1].name',
-      'only the root disk can be described in this version',
+      'spec.disks[1].size',
+      'a disk without a source needs a size',
+    ),
+    refusal(
+      { 'spec.disks': [{ name: 'seed', size: '1Gi' }] },
+      'spec.disks[0].name',
+      'seed is the name of the disk that Berth makes for first boot',
+    ),
+    refusal(
+      { 'spec.disks': [{ name: 'root', source: { image: { name: 'a' } } }] },
+      'spec.disks[0].source',
+      'the root disk is made from spec.image and has no source of its own',
+    ),
+    refusal({ 'spec.disks': [{ name: 'data', source: {} }] }, 'spec.disks[0].source.image', 'Required value'),
+    refusal(
+      { 'spec.disks': [{ name: 'data', source: { image: { name: 'A' } } }] },
+      'spec.disks[0].source.image.name',
+      'must be lower-case letters, digits, hyphens and dots, starting and ending with a letter or digit',
+    ),
+    refusal(
+      {
+        'spec.disks': [
+          { name: 'data', size: '1Gi' },
+          { name: 'data', size: '2Gi' },
+        ],
+      },
+      'spec.disks[1]',
+      'Duplicate value',
     ),
     refusal({ 'spec.disks': [{ name: 'root', size: '1Ki' }] }, 'spec.disks[0].size', 'at least 1Mi'),
     refusal(
@@ -448,6 +474,7 @@ export const unknownFields: Readonly<Record<Kind, Changes>> = {
     'spec.profile': 'a',
     'spec.image.family': 'debian',
     'spec.placement.pool': 'a',
+    'spec.disks': [{ name: 'data', size: '1Gi', bus: 'SCSI' }],
     'spec.deletionPolicy': 'Retain',
   },
 }

@@ -191,8 +191,6 @@ describe('a machine', () => {
       'image cannot be changed once the root disk is made: make a new machine',
     ],
     [machine, { 'spec.image.kind': 'Image' }, 'image', 'image cannot be changed once the root disk is made'],
-    [machine, { 'spec.disks.0.size': '20Gi' }, 'disks', inThisVersion('disks')],
-    [machine, { 'spec.disks': undefined }, 'disks', inThisVersion('disks')],
     [machine, { 'spec.bootstrap.sshAuthorizedKeys': [] }, 'bootstrap', inThisVersion('bootstrap')],
     [machine, { 'spec.bootstrap': undefined }, 'bootstrap', inThisVersion('bootstrap')],
   ]
@@ -212,6 +210,64 @@ describe('a machine', () => {
     [machine, { 'spec.networkInterfaces': [{ name: 'eth0', network: 'dmz' }, { name: 'eth1' }] }],
   ])('that is made may be given another size, and other interfaces: %#', async (manifest, change) => {
     accepted(await api.replace(changed(await make(manifest, made), change)))
+  })
+
+  const disks = [
+    { name: 'root', size: '10Gi' },
+    { name: 'data', size: '10Gi', storagePool: 'fast' },
+    { name: 'tools', source: { image: { name: 'tools' } } },
+  ]
+  const withDisks = changed(machine, { 'spec.disks': disks })
+
+  test.each<[string, Changes]>([
+    ['more disks', { 'spec.disks': [...disks, { name: 'logs', size: '1Gi' }] }],
+    ['fewer', { 'spec.disks': [disks[2]] }],
+    ['none', { 'spec.disks': undefined }],
+    ['larger ones', { 'spec.disks.0.size': '10.5Gi', 'spec.disks.1.size': '11G' }],
+    ['the same size in other words', { 'spec.disks.1.size': '10240Mi' }],
+    ['a size where there was none', { 'spec.disks.2.size': '1Gi' }],
+    ['another policy', { 'spec.disks.1.deletionPolicy': 'Retain' }],
+    ['another order', { 'spec.disks': disks.toReversed() }],
+  ])('that is made may be given %s', async (_, change) => {
+    accepted(await api.replace(changed(await make(withDisks, made), change)))
+  })
+
+  test.each<[string, Changes, string, string]>([
+    ['smaller disk', { 'spec.disks.1.size': '10G' }, 'spec.disks[1].size', 'a disk can grow, never shrink'],
+    ['smaller root', { 'spec.disks.0.size': '9Gi' }, 'spec.disks[0].size', 'a disk can grow, never shrink'],
+    [
+      'root without its size',
+      { 'spec.disks.0.size': undefined },
+      'spec.disks[0].size',
+      'a disk can grow, never shrink',
+    ],
+    ['other pool', { 'spec.disks.1.storagePool': 'slow' }, 'spec.disks[1].storagePool', 'storagePool of a disk cannot'],
+    [
+      'pool less',
+      { 'spec.disks.1.storagePool': undefined },
+      'spec.disks[1].storagePool',
+      'storagePool of a disk cannot',
+    ],
+    ['pool more', { 'spec.disks.2.storagePool': 'fast' }, 'spec.disks[2].storagePool', 'storagePool of a disk cannot'],
+    ['other source', { 'spec.disks.2.source.image.name': 'b' }, 'spec.disks[2].source', 'source of a disk cannot'],
+    [
+      'source less',
+      { 'spec.disks.2.source': undefined, 'spec.disks.2.size': '1Gi' },
+      'spec.disks[2].source',
+      'source of a disk cannot',
+    ],
+    [
+      'source more',
+      { 'spec.disks.1.source': { image: { name: 'a' } } },
+      'spec.disks[1].source',
+      'source of a disk cannot',
+    ],
+  ])('is refused one %s, made or not', async (_, change, field, message) => {
+    for (const status of [made, { 'status.powerState': 'Stopped' }]) {
+      const complaint = refused(await api.replace(changed(await make(withDisks, status), change)))
+      expect(complaint).toContain(`${field}: `)
+      expect(complaint).toContain(message)
+    }
   })
 
   test.each(['Suspended', 'Paused'])('to be %s is asked for no restart; an old token may stay', async (powerState) => {
