@@ -69,7 +69,7 @@ export function capabilitiesOf(hosts: readonly Pick<HostRecord, 'capabilities'>[
     modes,
     firmware: hvm ? ['BIOS'] : [],
     storageTypes: ['SR'],
-    features: ['GuestAgent', 'HotPlugNetwork', 'Pause', 'Suspend'],
+    features: ['GuestAgent', 'HotPlugDisk', 'HotPlugNetwork', 'Pause', 'Suspend'],
     imageFormats: ['raw'],
   }
 }

@@ -22,6 +22,10 @@ export const keys = {
   interface: 'berth.dev/interface',
   /** What an interface was to be connected to, in the words of who asked for it. */
   attachment: 'berth.dev/attachment',
+  /** Of a VBD: name of the disk. */
+  disk: 'berth.dev/disk',
+  /** Of a VBD: the machine is not to have it any more. */
+  leaving: 'berth.dev/leaving',
   /** Task that copies an image into a volume. */
   task: 'berth.dev/task',
 } as const
