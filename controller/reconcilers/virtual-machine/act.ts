@@ -7,6 +7,7 @@ import { conditionIs } from '../shared/conditions.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import { closedBy } from '../shared/scheduling.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
+import { giveBackAddresses, leaseAddresses } from './lease-addresses.ts'
 import { machineSpec } from './machine.ts'
 import type { Step } from './model.ts'
 import type { View } from './view.ts'
@@ -37,7 +38,11 @@ export async function act(
     case 'AddFinalizer':
       await client.setFinalizers(virtualMachines, vm, [finalizers.cleanup], { signal })
       return
+    case 'LeaseAddresses':
+      return leaseAddresses(view, dependencies, signal)
     case 'RemoveFinalizer':
+      // Those that stay behind are removed by the leader, as soon as the object is gone.
+      await giveBackAddresses(view, dependencies, signal)
       await client.setFinalizers(virtualMachines, vm, [], { signal })
       return
     case 'Claim':
@@ -189,7 +194,8 @@ async function define(
       hypervisor,
       slot,
       pool: hostPoolOf(view, caches.storagePools),
-      userData: view.userData,
+      bootstrap: view.bootstrap,
+      addressed: view.leases.interfaces,
       networks: caches.networks,
       ...(accelerator === undefined ? {} : { accelerator }),
     },

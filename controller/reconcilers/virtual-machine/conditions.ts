@@ -4,6 +4,7 @@ import { volumeNames } from '../../hypervisor/port.ts'
 import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
 import { pendingChanges } from './changes.ts'
+import { knownAddresses } from './known-addresses.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
 import { asDeclared, powerStateSynced } from './power-condition.ts'
@@ -28,6 +29,11 @@ const shownIn: Partial<Record<ErrorCode, string>> = {
   SmallerThanImage: 'DisksReady',
   DiskMissing: 'DisksReady',
   NetworkNotFound: 'NetworkReady',
+  AddressTaken: 'NetworkReady',
+  MACTaken: 'NetworkReady',
+  RangesFull: 'NetworkReady',
+  RangesInvalid: 'NetworkReady',
+  RangesOverlap: 'NetworkReady',
   SecretNotFound: 'BootstrapReady',
   SecretKeyMissing: 'BootstrapReady',
 }
@@ -122,7 +128,7 @@ function networkReady(view: View): ConditionFact | undefined {
   if (interfaces.value.length === 0)
     return isTrue('NetworkReady', 'NoInterfaces', 'the machine has no network interface')
   if (machineOf(view)?.power !== 'Running') return undefined
-  const found = view.interfaces.flatMap(({ addresses }) => addresses)[0]
+  const found = interfaces.value.flatMap((one) => knownAddresses(view, one))[0]
   return found
     ? isTrue('NetworkReady', 'AddressKnown', `learnt from ${found.source}`)
     : isFalse('NetworkReady', 'WaitingForAddress', 'the guest has not asked for an address yet')

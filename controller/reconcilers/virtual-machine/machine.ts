@@ -4,8 +4,11 @@ import { BerthError } from '../../errors/index.ts'
 import { type InterfaceSpec, type MachineSpec, type Tag, volumeNames } from '../../hypervisor/port.ts'
 import type { Cache, ReadObject } from '../../kube/port.ts'
 import { attachmentOn } from '../shared/attachment.ts'
+import type { AddressedInterface } from './addressing.ts'
+import type { BootstrapData } from './bootstrap-data.ts'
+import { networkData } from './network-data.ts'
 import { instanceIDOf, type Resolved, type ResolvedInterface } from './resolve.ts'
-import { bootstrapOf, seedFiles } from './seed.ts'
+import { type Bootstrap, bootstrapOf, seedFiles } from './seed.ts'
 
 export interface MachineContext {
   readonly cluster: string
@@ -14,7 +17,9 @@ export interface MachineContext {
   readonly accelerator?: 'KVM' | 'QEMU'
   /** Name on the host of the pool that the root disk is in. */
   readonly pool: string
-  readonly userData: string | undefined
+  readonly bootstrap: BootstrapData
+  /** The machine's interfaces, as the guest is to address them. */
+  readonly addressed: readonly AddressedInterface[]
   readonly networks: Cache<Network>
 }
 
@@ -39,11 +44,17 @@ export function machineSpec(vm: ReadObject<VirtualMachine>, resolved: Resolved, 
       volume: volumeNames.seed(instanceID),
       // First boot reads it once; the Secret behind it may be gone by the next start.
       ...(vm.status?.firstBootTime === undefined
-        ? { files: seedFiles(bootstrapOf(vm, instanceID, context.userData)) }
+        ? { files: seedFiles(bootstrapOf(vm, instanceID, toldTo(context))) }
         : {}),
     },
     interfaces: interfaces.value.map((wanted) => interfaceSpec(wanted, context)),
   }
+}
+
+/** The user's own network data goes before ours. */
+function toldTo({ bootstrap, addressed }: MachineContext): Pick<Bootstrap, 'userData' | 'networkData'> {
+  const network = bootstrap.networkData ?? networkData(addressed)
+  return { ...bootstrap, ...(network === undefined ? {} : { networkData: network }) }
 }
 
 export function tagOf(

@@ -92,6 +92,8 @@ export interface Observed {
   readonly poolProblem?: Problem
   /** It is off, and defined with another size than the one in force. */
   readonly outdated?: boolean
+  /** What keeps its addresses from being its own: they are not leased yet, or cannot be. Absent: they are. */
+  readonly leases?: 'Missing' | Problem
   /** No call for this machine can still be on its way (the T rule). */
   readonly settled: boolean
   /** It was started again and again: it goes off too soon after each start. */
@@ -108,6 +110,8 @@ export type Step =
   | { readonly do: 'Claim'; readonly slot: string }
   | { readonly do: 'Record'; readonly slot: string; readonly hypervisor: string; readonly pool: string }
   | { readonly do: 'CreateDisk' }
+  /** Its MAC addresses, and those of its addresses that lie in ranges: nobody else can have them then. */
+  | { readonly do: 'LeaseAddresses' }
   | { readonly do: 'Define'; readonly slot: string }
   /** `paused`: with its processors held. */
   | { readonly do: 'Start'; readonly paused: boolean }
@@ -148,12 +152,13 @@ export const wait = (code: Problem['code'], message: string): Step => ({ do: 'Wa
  * Steps that are decided anew on live reads of the VirtualMachine and its Slots, with the host observed after them
  * (claim protocol: docs/decisions/0005-claim-protocol.md). The others are compare-and-swaps of what was read, so that a
  * stale decision is void. MarkStopped is one too, of the machine alone: a Slot that is Releasing by now tells that the
- * stop was ours.
+ * stop was ours. A lease is created, or is there: what is created for a machine that is gone, the leader removes.
  */
 const cachedSteps: ReadonlySet<Step['do']> = new Set([
   'AddFinalizer',
   'Claim',
   'Record',
+  'LeaseAddresses',
   'MarkRunning',
   'BeginRestart',
   'BeginSuspend',

@@ -4,6 +4,7 @@
  * and a deposed leader are one case. docs/decisions/0005-claim-protocol.md tells why each line stands where it does.
  */
 import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
+import { leaseFirst } from './lease-first.ts'
 import { type Claim, type Desired, type HostObservation, type Observed, type Step, wait } from './model.ts'
 import { planPowerOff, planPowerOfRun, planRestart, runs } from './power.ts'
 
@@ -13,7 +14,11 @@ export function plan(desired: Desired, observed: Observed): Step {
   const surplus = surplusClaims(desired)
   const aside = planSurplus(surplus, desired, observed)
   if (aside && !canWait(aside)) return aside
-  const step = planPower({ ...desired, claims: desired.claims.filter((claim) => !surplus.includes(claim)) }, observed)
+  const step = leaseFirst(
+    planPower({ ...desired, claims: desired.claims.filter((claim) => !surplus.includes(claim)) }, observed),
+    desired,
+    observed,
+  )
   return aside && step.do === 'Nothing' ? aside : step
 }
 

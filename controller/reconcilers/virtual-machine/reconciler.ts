@@ -22,7 +22,14 @@ import { SlotWaits } from './waiting.ts'
 const toldByNext: ReadonlySet<Step['do']> = new Set(['Claim', 'Start', 'Pause', 'Unpause', 'Suspend', 'DiscardMemory'])
 
 /** Steps of a stop before its guest is asked. */
-const beforeQuestion: ReadonlySet<Step['do']> = new Set(['Start', 'Unpause', 'Define', 'AwaitHost', 'AwaitSettled'])
+const beforeQuestion: ReadonlySet<Step['do']> = new Set([
+  'Start',
+  'Unpause',
+  'Define',
+  'LeaseAddresses',
+  'AwaitHost',
+  'AwaitSettled',
+])
 
 /** What no watch tells is looked for so often while something waits for it. */
 const lookAgainAfter = 60_000

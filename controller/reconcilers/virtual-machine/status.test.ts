@@ -65,6 +65,8 @@ function viewOf({ spec = {}, status, slot, host = seen(on), addresses = [], dele
       startDelayed: false,
       shutdown: { askedLately: false, timedOut: false },
     },
+    bootstrap: {},
+    leases: { interfaces: [], missing: [] },
     resolved: {
       size: { value: { cpus: 1, memory: 2 ** 30 } },
       image: {

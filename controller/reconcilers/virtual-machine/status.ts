@@ -5,6 +5,7 @@ import { mergeConditions } from '../../runtime/conditions.ts'
 import { pendingChanges } from './changes.ts'
 import { conditionsOf } from './conditions.ts'
 import { savingMemory } from './desired.ts'
+import { knownAddresses } from './known-addresses.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
 import { hasSize, type ResolvedSize } from './size.ts'
@@ -175,18 +176,11 @@ function network(view: View): Fields {
     macAddress,
     state: running ? ('Attached' as const) : ('Pending' as const),
     addresses:
-      held?.find((seen) => seen.macAddress === macAddress)?.addresses ??
-      addressesOf(view, macAddress).map(({ address, source }) => ({ address, source })),
+      held?.find((seen) => seen.macAddress === macAddress)?.addresses ?? knownAddresses(view, { name, macAddress }),
   }))
   const primary = list[0]?.addresses.find(({ address }) => !isLinkLocal(address))?.address
   return { networkInterfaces: list, ...(primary === undefined ? {} : { primaryAddress: primary }) }
 }
-
-/** IPv4 before IPv6, then as the host lists them. */
-const addressesOf = (view: View, macAddress: string) =>
-  (view.interfaces.find((seen) => seen.macAddress === macAddress)?.addresses ?? [])
-    .slice(0, 16)
-    .toSorted((a, b) => Number(a.address.includes(':')) - Number(b.address.includes(':')))
 
 const isLinkLocal = (address: string): boolean => /^(fe[89ab]|169[.]254[.])/i.test(address)
 
