@@ -43,8 +43,8 @@ export const aHypervisor = (name: string, slots: number): Manifest =>
 export const aPool = (name: string, hypervisor: string, spec: object = {}): Manifest =>
   made<StoragePool>(storagePools, name, { hypervisor, type: 'Directory', poolName: 'default', ...spec })
 
-export const aNetwork = (): Manifest =>
-  made<Network>(networks, 'lan', { attachments: [{ hypervisor: '*', libvirtNetwork: 'default' }] })
+export const aNetwork = (spec: object = {}): Manifest =>
+  made<Network>(networks, 'lan', { attachments: [{ hypervisor: '*', libvirtNetwork: 'default' }], ...spec })
 
 export const aSize = (): Manifest => made<VirtualMachineSize>(virtualMachineSizes, 'small', { cpus: 1, memory: '1Gi' })
 
