@@ -48,12 +48,10 @@ const stopsAt = (name: string, reason: string) =>
 const leases = () => lab.list<AddressLease>('addressleases')
 const leaseNames = async () => (await leases()).map(({ metadata }) => metadata.name)
 const nameOf = (address: string) => `given.${address.replaceAll('.', '-')}`
-const expectAnswer = async (address: string) =>
-  until(
-    `echo at ${address}`,
-    async () => expect(await echo(address, ['there'])).toEqual([expect.stringContaining(` ${address} there`)]),
-    patience,
-  )
+const expectAnswer = async (address: string) => {
+  const [line] = await until(`echo at ${address}`, () => echo(address, ['there']), patience)
+  expect(line).toContain(` ${address} there`)
+}
 const inGuest = async (address: string, command: string) => {
   const { code, stdout, stderr } = await login(address, lab.key, command)
   if (code !== 0) throw new Error(`${command}: ${stderr}`)
