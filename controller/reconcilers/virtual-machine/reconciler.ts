@@ -19,7 +19,15 @@ import { machineOf, type View } from './view.ts'
 import { SlotWaits } from './waiting.ts'
 
 /** Effects after which the next pass follows at once, and tells what came of them. */
-const toldByNext: ReadonlySet<Step['do']> = new Set(['Claim', 'Start', 'Pause', 'Unpause', 'Suspend', 'DiscardMemory'])
+const toldByNext: ReadonlySet<Step['do']> = new Set([
+  'Claim',
+  'LeaseAddresses',
+  'Start',
+  'Pause',
+  'Unpause',
+  'Suspend',
+  'DiscardMemory',
+])
 
 /** Steps of a stop before its guest is asked. */
 const beforeQuestion: ReadonlySet<Step['do']> = new Set([

@@ -43,7 +43,7 @@ export const mutants: readonly Mutant[] = [
   const desired = desiredOf(vm, claimed)`,
       },
     ],
-    foundBy: { workload: 'create', effect: 'createDisk', position: 'after-effect' },
+    foundBy: { workload: 'create', effect: 'define', position: 'after-effect' },
     symptom: 'the host runs team_web there',
   },
   {
