@@ -12,7 +12,12 @@ import type { EventRecorder, IndexFunctions, Informer, KubeClient, KubeObject, R
 import type { Connect } from './reconcilers/hypervisor/connections.ts'
 import { createReconcilers, type ReconcilerName, type Reconcilers } from './reconcilers/index.ts'
 import type { Informers } from './reconcilers/informers.ts'
-import { slotIndices, storagePoolIndices, virtualMachineIndices } from './reconcilers/shared/caches.ts'
+import {
+  addressLeaseIndices,
+  slotIndices,
+  storagePoolIndices,
+  virtualMachineIndices,
+} from './reconcilers/shared/caches.ts'
 import * as runtime from './runtime/index.ts'
 
 export interface ControllerParts {
@@ -100,6 +105,7 @@ export const informersOf = (watch: Watch): Informers => ({
   hypervisors: watch(api.hypervisors),
   storagePools: watch(api.storagePools, storagePoolIndices),
   networks: watch(api.networks),
+  addressLeases: watch(api.addressLeases, addressLeaseIndices),
   sizes: watch(api.virtualMachineSizes),
   images: watch(api.images),
   clusterImages: watch(api.clusterImages),

@@ -1,5 +1,16 @@
 /** The API as the rest of the house uses it: types, names, and how to read its amounts. Schemas: `kinds/all.ts`. */
 export { parseDuration } from './duration.ts'
+export {
+  formatAddress,
+  type IPAddress,
+  isReserved,
+  isWithin,
+  nameOfAddress,
+  parseAddress,
+  parseSubnet,
+  type Subnet,
+} from './ip-address.ts'
+export type { AddressLease, AddressLeaseManifest, AddressLeaseSpec } from './kinds/address-lease.ts'
 export type { Hypervisor, HypervisorManifest, HypervisorSpec, HypervisorStatus, SlotSet } from './kinds/hypervisor.ts'
 export type {
   ClusterImage,
@@ -35,6 +46,7 @@ export type {
   Queue,
   ResolvedImage,
   ResolvedSize,
+  Route,
   SlotRejection,
   Toleration,
   VirtualMachine,
@@ -51,6 +63,7 @@ export * from './names.ts'
 export type { BerthManifest, BerthObject, ObjectMeta, OwnerReference, ResourceOf } from './object.ts'
 export { formatBytes, parseBytes } from './quantity.ts'
 export {
+  addressLeases,
   clusterImages,
   hypervisors,
   images,

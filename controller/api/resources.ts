@@ -1,4 +1,5 @@
 /** How the API server addresses each kind. Loads no schema: what runs needs none. */
+import type { AddressLease } from './kinds/address-lease.ts'
 import type { Hypervisor } from './kinds/hypervisor.ts'
 import type { ClusterImage, Image } from './kinds/image.ts'
 import type { Network } from './kinds/network.ts'
@@ -19,6 +20,7 @@ export const hypervisors = resource<Hypervisor>('Hypervisor', 'hypervisors', 'Cl
 export const slots = resource<Slot>('Slot', 'slots', 'Cluster')
 export const storagePools = resource<StoragePool>('StoragePool', 'storagepools', 'Cluster')
 export const networks = resource<Network>('Network', 'networks', 'Cluster')
+export const addressLeases = resource<AddressLease>('AddressLease', 'addressleases', 'Cluster')
 export const virtualMachineSizes = resource<VirtualMachineSize>('VirtualMachineSize', 'virtualmachinesizes', 'Cluster')
 export const clusterImages = resource<ClusterImage>('ClusterImage', 'clusterimages', 'Cluster')
 export const images = resource<Image>('Image', 'images', 'Namespaced')

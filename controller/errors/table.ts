@@ -125,6 +125,27 @@ export const errorTable = {
   DisksElsewhere: entry('Waiting', 'Nobody', 'No slot is free on the host that has the machine’s disks.'),
   DependencyNotFound: entry('Waiting', 'Owner', 'An object that is named does not exist yet.'),
   NetworkNotFound: entry('Waiting', 'Administrator', 'The Network does not exist, or is not on the hypervisor.'),
+  AddressTaken: entry(
+    'Waiting',
+    'Owner',
+    'Another machine has the address: choose another, or wait until that machine is deleted.',
+  ),
+  MACTaken: entry(
+    'Waiting',
+    'Owner',
+    'Another machine has the MAC address: choose another, or wait until that machine is deleted.',
+  ),
+  RangesFull: entry('Waiting', 'Administrator', 'No address is left in the ranges of the Network: add a range there.'),
+  RangesInvalid: entry(
+    'Waiting',
+    'Administrator',
+    'A range of the Network ends before it begins, or its ranges hold too many addresses. None is given from them.',
+  ),
+  RangesOverlap: entry(
+    'Waiting',
+    'Administrator',
+    'Ranges have addresses in common, within a Network or of two. None is given from these Networks.',
+  ),
   GuestRefusesShutdown: entry(
     'Terminal',
     'Owner',

@@ -5,6 +5,7 @@ import { HostRegistry } from '../hypervisor/hosts.ts'
 import type { EventRecorder, KubeClient } from '../kube/index.ts'
 import type { Clock, Enqueue, Reconciler, Tasks } from '../runtime/port.ts'
 import type { Settling } from '../runtime/settling.ts'
+import { AddressLeaseReconciler } from './address-lease/reconciler.ts'
 import { hypervisorOf } from './groups.ts'
 import { type Connect, Connections } from './hypervisor/connections.ts'
 import { HypervisorReconciler } from './hypervisor/reconciler.ts'
@@ -72,6 +73,7 @@ export function createReconcilers(dependencies: ReconcilerDependencies): Reconci
       hypervisor: new HypervisorReconciler(shared),
       storagePool: new StoragePoolReconciler(shared),
       network: new NetworkReconciler(shared),
+      addressLease: new AddressLeaseReconciler(shared),
       image: image(imageKinds.image, (key) => wakeups.queues.image(key)),
       clusterImage: image(imageKinds.clusterImage, (key) => wakeups.queues.clusterImage(key)),
     },

@@ -1,4 +1,5 @@
 import type {
+  AddressLease,
   ClusterImage,
   Hypervisor,
   Image,
@@ -17,6 +18,7 @@ export interface Informers {
   readonly hypervisors: Informer<Hypervisor>
   readonly storagePools: Informer<StoragePool>
   readonly networks: Informer<Network>
+  readonly addressLeases: Informer<AddressLease>
   readonly sizes: Informer<VirtualMachineSize>
   readonly images: Informer<Image>
   readonly clusterImages: Informer<ClusterImage>

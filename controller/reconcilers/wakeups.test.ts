@@ -1,6 +1,6 @@
 import type { ImageService } from '@berth/images'
 import { beforeEach, describe, expect, it } from '@jest/globals'
-import { hypervisors, slots, type VirtualMachine, virtualMachines } from '../api/index.ts'
+import { addressLeases, hypervisors, networks, slots, type VirtualMachine, virtualMachines } from '../api/index.ts'
 import type { CacheChange, KubeObject, ReadObject } from '../kube/port.ts'
 import type { Priority } from '../runtime/port.ts'
 import type { Informers } from './informers.ts'
@@ -29,12 +29,19 @@ beforeEach(() => {
     woken.add(`${queue} ${key}`)
     urgency.set(`${queue} ${key}`, priority)
   }
-  const names = ['virtualMachine', 'slot', 'hypervisor', 'storagePool', 'network', 'image', 'clusterImage']
+  const kinds = ['virtualMachine', 'slot', 'hypervisor', 'storagePool', 'network', 'addressLease']
+  const names = [...kinds, 'image', 'clusterImage']
   wakeups.wire(Object.fromEntries(names.map((name) => [name, enqueue(name)])) as unknown as Queues)
 })
 
 const held = (name: string, status: object = {}) =>
   lab.kube.put({ ...aMachine(name), status: { slot: 's1', hypervisor: 'kvm1', ...status } } as VirtualMachine)
+const aLease = (name: string, uid: string) => ({
+  apiVersion: 'berth.dev/v1alpha1' as const,
+  kind: 'AddressLease' as const,
+  metadata: { name: 'lan.192-0-2-10' },
+  spec: { network: 'lan', address: '192.0.2.10', consumerRef: { namespace: 'team', name, uid }, interface: 'eth0' },
+})
 const after = (change: () => void): string[] => {
   woken.clear()
   change()
@@ -62,6 +69,42 @@ describe('a change wakes what may depend on it', () => {
     )
     const gone = after(() => lab.kube.remove(virtualMachines, { namespace: 'team', name: 'web' }))
     expect(gone).toEqual(expect.arrayContaining(['slot s1', 'hypervisor kvm1', 'storagePool default']))
+  })
+
+  it('a lease that is gone: its machine, whose it may still be, who lacks an address, and the network that counts', () => {
+    const full = { conditions: [condition('NetworkReady', 'False', 'RangesFull')] }
+    held('lacks', full)
+    held('has', { conditions: [condition('NetworkReady')] })
+    lab.kube.put(aLease('web', 'u'))
+    const gone = after(() => lab.kube.remove(addressLeases, { name: 'lan.192-0-2-10' }))
+    expect(gone).toEqual([
+      'addressLease lan.192-0-2-10',
+      'network lan',
+      'virtualMachine team/lacks',
+      'virtualMachine team/web',
+    ])
+  })
+
+  it('a machine that is gone, and later its slot: its leases, which nobody else takes away', () => {
+    const { uid } = held('web').metadata
+    lab.kube.put(aLease('web', uid))
+    const consumerRef = { uid, namespace: 'team', name: 'web', since: '' }
+    lab.kube.put(aSlot('s1', {}, { phase: 'Releasing', consumerRef }))
+    const gone = after(() => lab.kube.remove(virtualMachines, { namespace: 'team', name: 'web' }))
+    expect(gone).toContain('addressLease lan.192-0-2-10')
+    expect(after(() => lab.kube.put(aSlot('s1')))).toContain('addressLease lan.192-0-2-10')
+  })
+
+  it('ranges of a network: the other networks, which they may be in the way of, and who lacks an address', () => {
+    lab.kube.put(aNetwork('dmz'))
+    held('lacks', { conditions: [condition('NetworkReady', 'False', 'RangesOverlap')] })
+    const changed = after(() =>
+      lab.kube.change(networks, { name: 'lan' }, (lan) => Object.assign(lan.spec, { ipv4: { method: 'DHCP' } })),
+    )
+    expect(changed).toEqual(['network dmz', 'network lan', 'virtualMachine team/lacks'])
+    // What is told of it is no change of its ranges.
+    const told = after(() => lab.kube.change(networks, { name: 'lan' }, (lan) => Object.assign(lan, { status: {} })))
+    expect(told).toEqual(['network lan'])
   })
 
   it('a machine that waited in front and is gone: who waits behind it', () => {

@@ -16,6 +16,7 @@ export interface Queues {
   readonly hypervisor: Enqueue
   readonly storagePool: Enqueue
   readonly network: Enqueue
+  readonly addressLease: Enqueue
   readonly image: Enqueue
   readonly clusterImage: Enqueue
 }
@@ -43,13 +44,16 @@ export class Wakeups implements ConnectionListener {
 
   wire(queues: Queues): void {
     this.#queues = queues
-    const { virtualMachines, slots, hypervisors, storagePools, networks, sizes, images, clusterImages } =
+    const { virtualMachines, slots, hypervisors, storagePools, networks, addressLeases, sizes, images, clusterImages } =
       this.#informers
     virtualMachines.onChange((change) => {
       const { type, object, previous } = change
       const priority = effectOf(change)
       queues.virtualMachine(keyOf(object), urgencyOf(change))
-      if (type === 'Deleted') this.#holdersOf(object)
+      if (type === 'Deleted') {
+        this.#holdersOf(object)
+        this.#leasesOf(object.metadata.uid)
+      }
       // One that waited in front no longer does.
       const gaveUp = type === 'Deleted' || (previous && waits(previous) && !waits(object))
       if (gaveUp && object.status?.slot === undefined) this.#waiting(priority)
@@ -65,6 +69,8 @@ export class Wakeups implements ConnectionListener {
       queues.hypervisor(object.spec.hypervisor, priority)
       this.#consumerOf(object, priority)
       if (previous) this.#consumerOf(previous, priority)
+      const { consumerRef } = previous?.status ?? {}
+      if (consumerRef && object.status?.consumerRef?.uid !== consumerRef.uid) this.#leasesOf(consumerRef.uid)
       if (object.status?.phase === 'Free' && previous?.status?.phase !== 'Free') this.#waiting(priority)
     })
     hypervisors.onChange((change) => {
@@ -82,9 +88,21 @@ export class Wakeups implements ConnectionListener {
       this.#waiting(priority)
     })
     networks.onChange((change) => {
-      queues.network(keyOf(change.object), urgencyOf(change))
-      if (!isSameNetwork(change)) this.#machinesOn(change.object.metadata.name, effectOf(change))
+      const { object, previous } = change
+      queues.network(keyOf(object), urgencyOf(change))
+      if (!isSameNetwork(change)) this.#machinesOn(object.metadata.name, effectOf(change))
       this.#waiting(effectOf(change))
+      if (previous?.metadata.generation !== object.metadata.generation || change.type === 'Deleted')
+        this.#onRanges(object.metadata.name, effectOf(change))
+    })
+    addressLeases.onChange((change) => {
+      const { type, object } = change
+      const { network, consumerRef } = object.spec
+      queues.addressLease(keyOf(object), effectOf(change))
+      if (object.spec.address !== undefined) queues.network(network, effectOf(change))
+      if (type !== 'Deleted') return
+      queues.virtualMachine(`${consumerRef.namespace}/${consumerRef.name}`)
+      this.#lackingAddresses()
     })
     sizes.onChange((change) => {
       const priority = effectOf(change)
@@ -167,6 +185,23 @@ export class Wakeups implements ConnectionListener {
     for (const vm of this.#caches.virtualMachines.byIndex('slotless', 'true')) {
       if (waits(vm)) this.queues.virtualMachine(keyOf(vm), priority)
     }
+  }
+
+  /** Ranges of two Networks may be in each other's way. */
+  #onRanges(changed: string, priority: Priority): void {
+    for (const { metadata } of this.#caches.networks.list())
+      if (metadata.name !== changed) this.queues.network(metadata.name, priority)
+    this.#lackingAddresses(priority)
+  }
+
+  #lackingAddresses(priority?: Priority): void {
+    for (const vm of this.#caches.virtualMachines.byIndex('lacksAddress', 'true'))
+      this.queues.virtualMachine(keyOf(vm), priority)
+  }
+
+  /** Nobody else takes them away, once the machine is gone and its slot given back. */
+  #leasesOf(uid: string): void {
+    for (const lease of this.#caches.addressLeases.byIndex('consumer', uid)) this.queues.addressLease(keyOf(lease))
   }
 
   /** Whether it may keep others away from where it is than it did before. */

@@ -98,6 +98,7 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     },
     desired: { hypervisor: 'kvm1', retainedDisks: ['root'] },
     observed: { hosts: new Map(), disks: [{ name: 'data', retained: true, volume: 'There' }] },
+    leases: { interfaces: [], missing: [{ network: 'lan', interface: 'eth0', family: 4 }] },
     resolved: { image: { problem: { code: 'ImageNotFound', message: '' } } },
   } as unknown as View
   const saved = { reachable: true, observation: { machine: { power: 'Suspended' } } }
@@ -117,6 +118,7 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     AddFinalizer: { do: 'AddFinalizer' },
     Claim: { do: 'Claim', ...named },
     Record: { do: 'Record', ...named },
+    LeaseAddresses: { do: 'LeaseAddresses' },
     CreateDisk: { do: 'CreateDisk' },
     RecordDisks: { do: 'RecordDisks', changes: [{ disk: 'data', to: 'Gone' }] },
     AttachDisk: { do: 'AttachDisk', disk: 'data' },

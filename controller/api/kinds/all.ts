@@ -1,4 +1,5 @@
 import type { KindDefinition } from '../schema/kind.ts'
+import { addressLeaseKind } from './address-lease.ts'
 import { hypervisorKind } from './hypervisor.ts'
 import { clusterImageKind, imageKind } from './image.ts'
 import { networkKind } from './network.ts'
@@ -13,6 +14,7 @@ export const kinds: readonly KindDefinition[] = [
   slotKind,
   storagePoolKind,
   networkKind,
+  addressLeaseKind,
   virtualMachineSizeKind,
   clusterImageKind,
   imageKind,

@@ -1,8 +1,9 @@
 import type { BerthManifest, BerthObject } from '../object.ts'
-import { choice, mapList, object, optional, text, withDefault } from '../schema/base.ts'
+import { domainName, type Family, ipAddress, ipAddressOf, subnetOf } from '../schema/addresses.ts'
+import { atomicList, choice, integer, mapList, object, optional, text, withDefault } from '../schema/base.ts'
 import { exactlyOne, rule } from '../schema/cel.ts'
 import { commonStatus } from '../schema/conditions.ts'
-import { ageColumn, defineKind, messageColumn, readyColumn } from '../schema/kind.ts'
+import { ageColumn, column, defineKind, messageColumn, readyColumn } from '../schema/kind.ts'
 import type { Read, Written } from '../schema/static.ts'
 
 const attachment = object(
@@ -36,10 +37,75 @@ const attachment = object(
   { rules: [exactlyOne('bridge', 'libvirtNetwork', 'xapiNetwork')] },
 )
 
+/** As many addresses as all ranges of a Network have together, for each family. */
+export const mostAddresses = 65_536
+
+const ranges = (family: Family) =>
+  atomicList(
+    object(
+      {
+        first: ipAddressOf(family, 'First address.'),
+        last: ipAddressOf(family, 'Last address.'),
+      },
+      'A range.',
+    ),
+    `Ranges that addresses are given from, ${mostAddresses} addresses together at most.`,
+    { max: 16 },
+  )
+
+const addressing = <const Methods extends string[]>(
+  family: Family,
+  methods: readonly [...Methods],
+  byDefault: Methods[number],
+  description: string,
+) =>
+  object(
+    {
+      method: withDefault(choice(methods, description), byDefault as never),
+      subnet: optional(subnetOf(family, 'Subnet.')),
+      gateway: optional(ipAddressOf(family, 'Default gateway.')),
+      ranges: optional(ranges(family)),
+    },
+    `IPv${family} addressing.`,
+    {
+      rules: [
+        rule(
+          "self.method != 'FromRanges' || (has(self.subnet) && has(self.ranges) && size(self.ranges) > 0)",
+          'FromRanges needs subnet and ranges',
+          '.ranges',
+        ),
+        rule('!has(self.ranges) || has(self.subnet)', 'ranges need a subnet', '.subnet'),
+        rule(
+          '!has(self.ranges) || !has(self.subnet) || !isCIDR(self.subnet) || self.ranges.all(r, !isIP(r.first) || !isIP(r.last) || (cidr(self.subnet).containsIP(ip(r.first)) && cidr(self.subnet).containsIP(ip(r.last))))',
+          'ranges must lie within subnet',
+          '.ranges',
+        ),
+      ],
+    },
+  )
+
 const spec = object(
   {
     description: optional(text('For people.', { max: 1024 })),
     attachments: mapList(['hypervisor'], attachment, 'What it is, by hypervisor.', { min: 1, max: 256 }),
+    ipv4: optional(
+      addressing(
+        4,
+        ['DHCP', 'FromRanges', 'Disabled'],
+        'DHCP',
+        'How guests get addresses when their machines say nothing: DHCP (something on the network answers), FromRanges (Berth gives them from ranges), Disabled.',
+      ),
+    ),
+    ipv6: optional(
+      addressing(
+        6,
+        ['Automatic', 'DHCP', 'FromRanges', 'Disabled'],
+        'Automatic',
+        'How guests get addresses when their machines say nothing: Automatic (router advertisements), DHCP (something on the network answers), FromRanges (Berth gives them from ranges), Disabled.',
+      ),
+    ),
+    nameservers: optional(atomicList(ipAddress('A server.'), 'DNS servers that guests are told.', { max: 8 })),
+    searchDomains: optional(atomicList(domainName('A domain.'), 'DNS search domains.', { max: 16 })),
     antiSpoofing: withDefault(
       choice(
         ['Enabled', 'Disabled'],
@@ -66,6 +132,15 @@ const observedAttachment = object(
 const status = object(
   {
     attachments: optional(mapList(['hypervisor'], observedAttachment, 'By hypervisor.', { max: 256 })),
+    addresses: optional(
+      object(
+        {
+          total: integer('Addresses that can be given.', { max: 2 * mostAddresses }),
+          used: integer('Of these, how many are given.', { max: 2 * mostAddresses }),
+        },
+        'Addresses of its ranges.',
+      ),
+    ),
     ...commonStatus(),
   },
   'What was seen. Written by Berth alone.',
@@ -81,7 +156,15 @@ export const networkKind = defineKind({
   names: { max: 63, dots: false },
   spec,
   status,
-  columns: [readyColumn, ageColumn, messageColumn],
+  columns: [
+    readyColumn,
+    column('Subnet', '.spec.ipv4.subnet', 'IPv4 subnet.'),
+    column('Used', '.status.addresses.used', 'Addresses of its ranges that are given.', { type: 'integer' }),
+    column('Total', '.status.addresses.total', 'Addresses of its ranges.', { type: 'integer' }),
+    ageColumn,
+    column('IPv6', '.spec.ipv6.subnet', 'IPv6 subnet.', { wide: true }),
+    messageColumn,
+  ],
 })
 
 export type NetworkSpec = Read<typeof spec>

@@ -1,4 +1,5 @@
 import type { BerthManifest, BerthObject } from '../object.ts'
+import { cidr, cidrOf, domainName, type Family, ipAddress, ipAddressOf } from '../schema/addresses.ts'
 import { bytes, duration, leastMemory, mostCpus } from '../schema/amounts.ts'
 import { atomicList, choice, integer, mapList, object, optional, text, time, withDefault } from '../schema/base.ts'
 import { atMostOne, exactlyOne, once, rule, unchanged } from '../schema/cel.ts'
@@ -112,6 +113,56 @@ const disk = object(
   },
 )
 
+const addressing = <const Methods extends string[]>(family: Family, methods: readonly [...Methods]) =>
+  object(
+    {
+      method: optional(
+        choice(
+          methods,
+          'How the guest gets its address. Absent: Static when addresses are given, else as the Network says.',
+        ),
+      ),
+      addresses: optional(
+        atomicList(cidrOf(family, 'An address.'), 'Addresses with prefix length, for Static.', { min: 1, max: 16 }),
+      ),
+      gateway: optional(
+        ipAddressOf(family, "Default gateway, for Static. Absent: the Network's, where an address is in its subnet."),
+      ),
+    },
+    `IPv${family} of this interface. The guest is told at its first boot.`,
+    {
+      rules: [
+        rule(
+          "has(self.addresses) == (!has(self.method) || self.method == 'Static') || (!has(self.addresses) && !has(self.method))",
+          'addresses is for method Static only, and required there',
+          '.addresses',
+        ),
+        rule(
+          '!has(self.gateway) || has(self.addresses)',
+          'gateway is for static addresses only; DHCP and the network bring their own',
+          '.gateway',
+        ),
+      ],
+    },
+  )
+
+const route = object(
+  {
+    to: cidr('Destination.'),
+    via: ipAddress('Next hop.'),
+    metric: optional(integer('Metric.', { max: 2_147_483_647 })),
+  },
+  'A route.',
+  {
+    rules: [
+      rule(
+        '!isCIDR(self.to) || !isIP(self.via) || cidr(self.to).ip().family() == ip(self.via).family()',
+        'to and via must be of one address family',
+      ),
+    ],
+  },
+)
+
 const networkInterface = object(
   {
     name: text('Name of the interface, also used inside the guest where it can be.', {
@@ -126,6 +177,17 @@ const networkInterface = object(
     }),
     network: optional(label('Network that it is on. Absent: the only Network there is.')),
     macAddress: optional(macAddress('MAC address, unicast. Absent: generated once and kept in status.')),
+    ipv4: optional(addressing(4, ['DHCP', 'Static', 'FromNetwork', 'Disabled'])),
+    ipv6: optional(addressing(6, ['Automatic', 'DHCP', 'Static', 'FromNetwork', 'Disabled'])),
+    nameservers: optional(
+      atomicList(ipAddress('A server.'), "DNS servers that the guest is told. Absent: the Network's.", { max: 8 }),
+    ),
+    searchDomains: optional(
+      atomicList(domainName('A domain.'), "DNS search domains that the guest is told. Absent: the Network's.", {
+        max: 16,
+      }),
+    ),
+    routes: optional(atomicList(route, 'Static routes that the guest is told.', { max: 32 })),
   },
   'A network interface.',
 )
@@ -134,12 +196,20 @@ const cloudInit = object(
   {
     userData: optional(text('User data.', { min: 1, max: 65536 })),
     userDataSecretRef: optional(secretKeyRef('Secret of this namespace that holds the user data.')),
+    networkData: optional(
+      text('Network configuration (version 1 or 2, YAML) instead of the one made from networkInterfaces.', {
+        min: 1,
+        max: 65536,
+      }),
+    ),
+    networkDataSecretRef: optional(secretKeyRef('Secret of this namespace that holds the network data.')),
   },
   'cloud-init data.',
   {
     // On the parent: the API server repeats a refused scalar, and user data may hold secrets.
     rules: [
       atMostOne('userData', 'userDataSecretRef'),
+      atMostOne('networkData', 'networkDataSecretRef'),
       rule(
         "!has(self.userData) || self.userData.startsWith('#') || self.userData.startsWith('Content-Type:') || self.userData.startsWith('MIME-Version:') || self.userData.startsWith('{')",
         "must begin with a line that names its format: '#cloud-config', '#!' and an interpreter, '#include', '## template: jinja', a MIME header, or JSON",
@@ -282,7 +352,10 @@ const spec = object(
 const address = object(
   {
     address: text('IPv4 or IPv6 address.', { max: 45 }),
-    source: choice(['Agent', 'Lease', 'ARP'], 'How it was learnt, in the order of trust.'),
+    source: choice(
+      ['Static', 'Agent', 'Lease', 'ARP'],
+      'How it is known, in the order of trust. Static: the guest was told to have it.',
+    ),
   },
   'An address.',
 )
@@ -540,6 +613,7 @@ export type VirtualMachineManifest = BerthManifest<'VirtualMachine', Written<typ
 export type ImageRef = Read<typeof imageRef>
 export type Disk = Read<typeof disk>
 export type NetworkInterface = Read<typeof networkInterface>
+export type Route = Read<typeof route>
 export type Bootstrap = Read<typeof bootstrap>
 export type Placement = Read<typeof placement>
 export type Toleration = Read<typeof toleration>

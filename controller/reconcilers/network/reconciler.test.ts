@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
-import { networks } from '../../api/index.ts'
+import { type AddressLease, networks } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
 import { aHypervisor, aNetwork, Lab, readyOf } from '../testing/lab.ts'
 import { NetworkReconciler } from './reconciler.ts'
@@ -72,5 +72,51 @@ describe('a network', () => {
     await pass()
     expect(network().status?.attachments).toEqual([{ hypervisor: 'kvm1', state: 'Unknown' }])
     expect(readyOf(network())).toBe('Unknown NotTried')
+  })
+})
+
+describe('its ranges', () => {
+  const attachments = [{ hypervisor: '*', libvirtNetwork: 'default' }]
+  const withRanges = (name: string, first: string, last: string) =>
+    aNetwork(name, {
+      attachments,
+      ipv4: { method: 'FromRanges', subnet: '192.0.2.0/24', gateway: '192.0.2.1', ranges: [{ first, last }] },
+    })
+  const give = (address: string) =>
+    lab.kube.put({
+      apiVersion: 'berth.dev/v1alpha1',
+      kind: 'AddressLease',
+      metadata: { name: `lan.${address.replaceAll('.', '-')}` },
+      spec: {
+        network: 'lan',
+        address,
+        consumerRef: { namespace: 'team', name: 'web', uid: 'u' },
+        interface: 'eth0',
+      },
+    } as AddressLease)
+
+  it('are counted: what can be given, and what of that is given', async () => {
+    lab.kube.put(withRanges('lan', '192.0.2.0', '192.0.2.9'))
+    give('192.0.2.5')
+    // Of a range that was there before.
+    give('192.0.2.77')
+    await pass()
+    expect(network().status?.addresses).toEqual({ total: 8, used: 1 })
+  })
+
+  it('that end before they begin are told, and nothing is counted', async () => {
+    lab.kube.put(withRanges('lan', '192.0.2.20', '192.0.2.10'))
+    await pass()
+    expect(readyOf(network())).toBe('False RangesInvalid')
+    expect(network().status).not.toHaveProperty('addresses')
+  })
+
+  it('that another network has too are told, by both', async () => {
+    lab.kube.put(withRanges('lan', '192.0.2.10', '192.0.2.20'))
+    lab.kube.put(withRanges('dmz', '192.0.2.20', '192.0.2.30'))
+    await pass()
+    await lab.pass(reconciler, 'dmz')
+    const dmz = lab.kube.peek(networks, { name: 'dmz' })
+    expect([readyOf(network()), dmz && readyOf(dmz)]).toEqual(['False RangesOverlap', 'False RangesOverlap'])
   })
 })

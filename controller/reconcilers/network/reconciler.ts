@@ -7,6 +7,7 @@ import type { Caches } from '../shared/caches.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
 import { isUntried } from '../shared/untried.ts'
 import { writeStatus } from '../shared/write-status.ts'
+import { reportRanges } from './addresses.ts'
 
 export interface NetworkDependencies {
   readonly client: KubeClient
@@ -38,8 +39,10 @@ export class NetworkReconciler implements Reconciler {
       await Promise.all(hypervisors.toSorted().map((name) => this.#look(network, name, signal)))
     ).filter((seen) => seen !== undefined)
     const missing = attachments.filter(({ state }) => state === 'Missing').map(({ hypervisor }) => hypervisor)
-    const ready =
-      missing.length > 0
+    const { addresses, problem } = reportRanges(network, caches)
+    const ready = problem
+      ? isFalse('Ready', problem.code, problem.message)
+      : missing.length > 0
         ? isFalse('Ready', 'Missing', `not on ${missing.slice(0, 10).join(', ')}`)
         : attachments.some(({ state }) => state === 'Available')
           ? isTrue(
@@ -48,10 +51,17 @@ export class NetworkReconciler implements Reconciler {
               `on ${attachments.filter(({ state }) => state === 'Available').length} hypervisors`,
             )
           : isUnknown('Ready', 'NotTried', 'no hypervisor that it names is connected')
-    await writeStatus(client, networks, network, { attachments }, summarize(ready), {
-      now: new Date(clock.now()).toISOString(),
-      signal,
-    })
+    await writeStatus(
+      client,
+      networks,
+      network,
+      { attachments, ...(addresses ? { addresses } : {}) },
+      summarize(ready),
+      {
+        now: new Date(clock.now()).toISOString(),
+        signal,
+      },
+    )
     return { requeueAfter: missing.length > 0 ? lookForMissingAfter : lookAgainAfter }
   }
 

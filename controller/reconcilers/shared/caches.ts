@@ -1,4 +1,5 @@
 import type {
+  AddressLease,
   ClusterImage,
   Hypervisor,
   Image,
@@ -17,6 +18,7 @@ export interface Caches {
   readonly hypervisors: Cache<Hypervisor>
   readonly storagePools: Cache<StoragePool>
   readonly networks: Cache<Network>
+  readonly addressLeases: Cache<AddressLease>
   readonly sizes: Cache<VirtualMachineSize>
   readonly images: Cache<Image>
   readonly clusterImages: Cache<ClusterImage>
@@ -53,6 +55,14 @@ const imageNames = ({ metadata, spec }: VirtualMachine): string[] => {
   return [...new Set(references.flatMap((image) => (image ? [`${metadata.namespace}/${image.name}`, image.name] : [])))]
 }
 
+const addressReasons: ReadonlySet<string> = new Set([
+  'AddressTaken',
+  'MACTaken',
+  'RangesFull',
+  'RangesInvalid',
+  'RangesOverlap',
+])
+
 /** Index functions that the caches must be made with. */
 export const virtualMachineIndices: IndexFunctions<VirtualMachine> = {
   uid: ({ metadata }) => [metadata.uid],
@@ -61,6 +71,11 @@ export const virtualMachineIndices: IndexFunctions<VirtualMachine> = {
   /** Namespaces in which machines are to be kept apart. */
   antiAffinity: ({ metadata, spec }) =>
     (spec.placement?.antiAffinity?.length ?? 0) > 0 ? [metadata.namespace ?? ''] : [],
+  /** Machines that lack an address, which may be there when a lease goes, or a Network changes. */
+  lacksAddress: ({ status }) =>
+    status?.conditions?.some(({ type, reason }) => type === 'NetworkReady' && addressReasons.has(reason))
+      ? ['true']
+      : [],
   slotless: ({ status }) => (status?.slot === undefined ? ['true'] : []),
   imageUID: imagesOf,
   awaitedImage: awaitedImages,
@@ -71,6 +86,11 @@ export const slotIndices: IndexFunctions<Slot> = {
   consumer: ({ status }) => (status?.consumerRef === undefined ? [] : [status.consumerRef.uid]),
   consumerNamespace: ({ status }) => (status?.consumerRef === undefined ? [] : [status.consumerRef.namespace]),
   hypervisor: ({ spec }) => [spec.hypervisor],
+}
+
+export const addressLeaseIndices: IndexFunctions<AddressLease> = {
+  consumer: ({ spec }) => [spec.consumerRef.uid],
+  network: ({ spec }) => [spec.network],
 }
 
 export const storagePoolIndices: IndexFunctions<StoragePool> = {

@@ -1,7 +1,7 @@
 import { type KubeClient, type KubeObject, NotingClient, OverlayCache } from '../../kube/index.ts'
 import type { IndexFunctions, Informer } from '../../kube/port.ts'
 import type { Informers } from '../informers.ts'
-import { type Caches, slotIndices, storagePoolIndices, virtualMachineIndices } from './caches.ts'
+import { addressLeaseIndices, type Caches, slotIndices, storagePoolIndices, virtualMachineIndices } from './caches.ts'
 
 /**
  * Caches that show what `client` wrote before the watches do, for every kind that a reconciler writes
@@ -16,6 +16,7 @@ export function consistent(informers: Informers, client: KubeClient): { caches: 
     hypervisors: over(informers.hypervisors),
     storagePools: over(informers.storagePools, storagePoolIndices),
     networks: over(informers.networks),
+    addressLeases: over(informers.addressLeases, addressLeaseIndices),
     images: over(informers.images),
     clusterImages: over(informers.clusterImages),
   }
@@ -25,6 +26,7 @@ export function consistent(informers: Informers, client: KubeClient): { caches: 
     Hypervisor: overlays.hypervisors,
     StoragePool: overlays.storagePools,
     Network: overlays.networks,
+    AddressLease: overlays.addressLeases,
     Image: overlays.images,
     ClusterImage: overlays.clusterImages,
   })

@@ -1,6 +1,7 @@
 /** A cluster in memory with one hypervisor that is ready: what the tests of reconcilers start from. */
 import { pino } from 'pino'
 import {
+  addressLeases,
   type ClusterImage,
   clusterImages,
   type Hypervisor,
@@ -24,7 +25,13 @@ import { FakeKubeClient } from '../../kube/testing/fake-client.ts'
 import { VirtualClock } from '../../runtime/clock.ts'
 import type { Reconciler, Result } from '../../runtime/port.ts'
 import { Settling } from '../../runtime/settling.ts'
-import { type Caches, slotIndices, storagePoolIndices, virtualMachineIndices } from '../shared/caches.ts'
+import {
+  addressLeaseIndices,
+  type Caches,
+  slotIndices,
+  storagePoolIndices,
+  virtualMachineIndices,
+} from '../shared/caches.ts'
 import { isTrue } from '../shared/conditions.ts'
 import { consistent } from '../shared/consistent.ts'
 
@@ -149,6 +156,7 @@ export class Lab {
       hypervisors: kube.informer(hypervisors),
       storagePools: kube.informer(storagePools, storagePoolIndices),
       networks: kube.informer(networks),
+      addressLeases: kube.informer(addressLeases, addressLeaseIndices),
       sizes: kube.informer(virtualMachineSizes),
       images: kube.informer(images),
       clusterImages: kube.informer(clusterImages),

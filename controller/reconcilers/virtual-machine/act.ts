@@ -11,6 +11,7 @@ import type { DiskWork } from './disk-model.ts'
 import { doDiskWork } from './disk-work.ts'
 import { isUsable } from './disks.ts'
 import { changeInterface } from './interface-work.ts'
+import { giveBackAddresses, leaseAddresses } from './lease-addresses.ts'
 import { machineSpec } from './machine.ts'
 import type { Problem, Step } from './model.ts'
 import type { View } from './view.ts'
@@ -49,7 +50,11 @@ export async function act(
     case 'AddFinalizer':
       await client.setFinalizers(virtualMachines, vm, [finalizers.cleanup], { signal })
       return
+    case 'LeaseAddresses':
+      return leaseAddresses(view, dependencies, signal)
     case 'RemoveFinalizer':
+      // Those that stay behind are removed by the leader, as soon as the object is gone.
+      await giveBackAddresses(view, dependencies, signal)
       await client.setFinalizers(virtualMachines, vm, [], { signal })
       return
     case 'Claim':
@@ -250,7 +255,8 @@ async function define(
       slot,
       pool: hostPoolOf(view, caches.storagePools),
       dataDisks: dataDisks(view),
-      userData: view.userData,
+      bootstrap: view.bootstrap,
+      addressed: view.leases.interfaces,
       networks: caches.networks,
       features: session.information.capabilities.features,
       ...(accelerator === undefined ? {} : { accelerator }),

@@ -6,6 +6,7 @@ import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
 import { pendingChanges } from './changes.ts'
 import { dataDisksReady } from './disk-condition.ts'
 import { planHardware } from './hardware.ts'
+import { knownAddresses } from './known-addresses.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
 import { asDeclared, powerStateSynced } from './power-condition.ts'
@@ -30,6 +31,11 @@ const shownIn: Partial<Record<ErrorCode, string>> = {
   SmallerThanImage: 'DisksReady',
   DiskMissing: 'DisksReady',
   NetworkNotFound: 'NetworkReady',
+  AddressTaken: 'NetworkReady',
+  MACTaken: 'NetworkReady',
+  RangesFull: 'NetworkReady',
+  RangesInvalid: 'NetworkReady',
+  RangesOverlap: 'NetworkReady',
   SecretNotFound: 'BootstrapReady',
   SecretKeyMissing: 'BootstrapReady',
 }
@@ -134,7 +140,7 @@ function networkReady(view: View): ConditionFact | undefined {
   if (interfaces.value.length === 0)
     return isTrue('NetworkReady', 'NoInterfaces', 'the machine has no network interface')
   if (machineOf(view)?.power !== 'Running') return undefined
-  const found = view.interfaces.flatMap(({ addresses }) => addresses)[0]
+  const found = interfaces.value.flatMap((one) => knownAddresses(view, one))[0]
   return found
     ? isTrue('NetworkReady', 'AddressKnown', `learnt from ${found.source}`)
     : isFalse('NetworkReady', 'WaitingForAddress', 'the guest has not asked for an address yet')

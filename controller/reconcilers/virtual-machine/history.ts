@@ -1,5 +1,5 @@
 /** What becomes an Event: each step that changes something, and each problem when it first appears. Pure. */
-import type { VirtualMachine } from '../../api/index.ts'
+import { formatAddress, type VirtualMachine } from '../../api/index.ts'
 import { errorTable } from '../../errors/index.ts'
 import type { EventRecord, ObjectReference, ReadObject } from '../../kube/port.ts'
 import { referenceTo } from '../shared/references.ts'
@@ -37,6 +37,8 @@ function lineOf(step: Step, view: View): Line | undefined {
         reason: 'Created',
         note: `root disk made from ${'value' in resolved.image ? `${resolved.image.value.kind} ${resolved.image.value.name}` : 'the image'}`,
       }
+    case 'LeaseAddresses':
+      return leaseLine(view)
     case 'Define':
       if (view.observed.outdated && view.size && isResized(view))
         return {
@@ -116,6 +118,17 @@ function lineOf(step: Step, view: View): Line | undefined {
 function isResized(view: View): boolean {
   const machine = machineOf(view)
   return machine !== undefined && view.size !== undefined && !hasSize(machine, view.size)
+}
+
+/** A MAC address alone is nothing to tell of: every interface has one. */
+function leaseLine({ leases: { missing } }: View): Line | undefined {
+  const told = missing.flatMap((need) => {
+    if ('family' in need) return `${need.interface}: an IPv${need.family} address of Network ${need.network}`
+    return 'address' in need ? `${need.interface}: ${formatAddress(need.address)} of Network ${need.network}` : []
+  })
+  return told.length === 0
+    ? undefined
+    : { action: 'Lease', reason: 'AddressesLeased', note: `leased: ${told.join('; ')}` }
 }
 
 function stopLine({ by, stays }: Extract<Step, { do: 'MarkStopped' }>): Line {

@@ -2,6 +2,7 @@
 import type { VirtualMachineStatus } from '../../api/index.ts'
 import type { MachineInterface } from '../../hypervisor/port.ts'
 import type { InterfaceFacts } from './interface-model.ts'
+import { knownAddresses } from './known-addresses.ts'
 import { isRunning, machineOf, recordedHost, type View } from './view.ts'
 
 type Fields = Partial<VirtualMachineStatus>
@@ -44,20 +45,15 @@ function entryOf(view: View, wanted: InterfaceFacts, seen: MachineInterface | un
     ...(network === undefined ? {} : { network }),
     macAddress,
     state: isRunning(view) && seen?.attached ? 'Attached' : 'Pending',
-    addresses: addressesOf(view, macAddress),
+    addresses: addressesOf(view, wanted.name, macAddress),
   }
 }
 
-function addressesOf(view: View, macAddress: string): NonNullable<Entry['addresses']> {
+function addressesOf(view: View, name: string, macAddress: string): NonNullable<Entry['addresses']> {
   // A guest whose processors are held answers no question, and keeps its address.
   const held = machineOf(view)?.power === 'Paused' ? view.vm.status?.networkInterfaces : undefined
   const kept = held?.find((one) => one.macAddress === macAddress)?.addresses
-  if (kept) return kept
-  // IPv4 before IPv6, then as the host lists them.
-  return (view.interfaces.find((one) => one.macAddress === macAddress)?.addresses ?? [])
-    .slice(0, 16)
-    .toSorted((a, b) => Number(a.address.includes(':')) - Number(b.address.includes(':')))
-    .map(({ address, source }) => ({ address, source }))
+  return kept ?? knownAddresses(view, { name, macAddress })
 }
 
 const isLinkLocal = (address: string): boolean => /^(fe[89ab]|169[.]254[.])/i.test(address)

@@ -3,9 +3,12 @@ import type { VirtualMachine } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
 import { type DiskSpec, type MachineSpec, type Tag, volumeNames } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
+import type { AddressedInterface } from './addressing.ts'
+import type { BootstrapData } from './bootstrap-data.ts'
 import { type InterfaceContext, interfaceSpec } from './interface-facts.ts'
+import { networkData } from './network-data.ts'
 import { instanceIDOf, type Resolved } from './resolve.ts'
-import { bootstrapOf, seedFiles } from './seed.ts'
+import { type Bootstrap, bootstrapOf, seedFiles } from './seed.ts'
 
 export interface MachineContext extends InterfaceContext {
   readonly cluster: string
@@ -15,7 +18,9 @@ export interface MachineContext extends InterfaceContext {
   readonly pool: string
   /** Beside the root. */
   readonly dataDisks: readonly DiskSpec[]
-  readonly userData: string | undefined
+  readonly bootstrap: BootstrapData
+  /** The machine's interfaces, as the guest is to address them. */
+  readonly addressed: readonly AddressedInterface[]
 }
 
 export function machineSpec(vm: ReadObject<VirtualMachine>, resolved: Resolved, context: MachineContext): MachineSpec {
@@ -41,7 +46,7 @@ export function machineSpec(vm: ReadObject<VirtualMachine>, resolved: Resolved, 
       volume: volumeNames.seed(instanceID),
       // First boot reads it once; the Secret behind it may be gone by the next start.
       ...(vm.status?.firstBootTime === undefined
-        ? { files: seedFiles(bootstrapOf(vm, instanceID, context.userData)) }
+        ? { files: seedFiles(bootstrapOf(vm, instanceID, toldTo(context))) }
         : {}),
     },
     interfaces: interfaces.value.map((wanted) => {
@@ -50,6 +55,12 @@ export function machineSpec(vm: ReadObject<VirtualMachine>, resolved: Resolved, 
       return spec.value
     }),
   }
+}
+
+/** The user's own network data goes before ours. */
+function toldTo({ bootstrap, addressed }: MachineContext): Pick<Bootstrap, 'userData' | 'networkData'> {
+  const network = bootstrap.networkData ?? networkData(addressed)
+  return { ...bootstrap, ...(network === undefined ? {} : { networkData: network }) }
 }
 
 export function tagOf(

@@ -98,6 +98,8 @@ export interface Observed {
   readonly poolProblem?: Problem
   /** It is off, and defined with another size than the one in force, other disks or other interfaces. */
   readonly outdated?: boolean
+  /** What keeps its addresses from being its own: they are not leased yet, or cannot be. Absent: they are. */
+  readonly leases?: 'Missing' | Problem
   /** What it can be given of its size while it runs. */
   readonly resize?: LiveSize
   /** The root disk, and what else is declared or recorded; in the order in which they are defined. */
@@ -126,6 +128,8 @@ export type Step =
   | { readonly do: 'CreateDisk'; readonly disk?: string }
   | { readonly do: 'RecordDisks'; readonly changes: readonly DiskChange[] }
   | { readonly do: 'AttachDisk' | 'DetachDisk' | 'GrowDisk'; readonly disk: string }
+  /** Its MAC addresses, and those of its addresses that lie in ranges: nobody else can have them then. */
+  | { readonly do: 'LeaseAddresses' }
   | { readonly do: 'Define'; readonly slot: string }
   /** `paused`: with its processors held. */
   | { readonly do: 'Start'; readonly paused: boolean }
@@ -169,12 +173,13 @@ export const wait = (code: Problem['code'], message: string): Step => ({ do: 'Wa
  * Steps that are decided anew on live reads of the VirtualMachine and its Slots, with the host observed after them
  * (claim protocol: docs/decisions/0005-claim-protocol.md). The others are compare-and-swaps of what was read, so that a
  * stale decision is void. MarkStopped is one too, of the machine alone: a Slot that is Releasing by now tells that the
- * stop was ours.
+ * stop was ours. A lease is created, or is there: what is created for a machine that is gone, the leader removes.
  */
 const cachedSteps: ReadonlySet<Step['do']> = new Set([
   'AddFinalizer',
   'Claim',
   'Record',
+  'LeaseAddresses',
   'MarkRunning',
   'BeginRestart',
   'BeginSuspend',

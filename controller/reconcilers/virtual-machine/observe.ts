@@ -3,9 +3,10 @@ import { parseDuration, type Slot, slots, type VirtualMachine, virtualMachines }
 import { toBerthError } from '../../errors/index.ts'
 import type { LiveSize, ObservedMachine } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
-import { secrets } from '../../kube/resources.ts'
 import { choosePool } from '../../placement/index.ts'
 import { hostPool } from '../shared/host-pool.ts'
+import { addressInterfaces } from './addressing.ts'
+import { readBootstrapData } from './bootstrap-data.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
 import { diskFacts } from './disk-facts.ts'
@@ -14,10 +15,10 @@ import { isUsable } from './disks.ts'
 import { interfaceFacts } from './interface-facts.ts'
 import type { InterfaceFacts } from './interface-model.ts'
 import { areOutdated } from './interfaces.ts'
+import { type LeaseState, leaseState } from './leases.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
 import { poolOffers } from './offers.ts'
 import { placementOf } from './placement.ts'
-import { wantsToRun } from './plan.ts'
 import { type Resolved, resolve, rootDisk } from './resolve.ts'
 import { hasSize, inPlace, type ResolvedSize, roomDifferences, sizeInForce } from './size.ts'
 import type { View } from './view.ts'
@@ -64,8 +65,11 @@ export async function observe(
   // Before the hosts are looked at: a call that arrives in between is then either seen, or still counted.
   const settled = dependencies.settling.settled(desired.instanceID, vm.metadata.uid, settleTime)
   const observations = await observeHosts(vm, desired, dependencies, signal)
-  const secret = await readUserData(vm, desired, dependencies, signal)
-  const problem = resolved.problem ?? secret.problem
+  const bootstrap = await readBootstrapData(vm, desired, dependencies, signal)
+  const addressed =
+    'problem' in resolved.interfaces ? none : addressInterfaces(vm, resolved.interfaces.value, caches.networks)
+  const leases = leaseState(vm, 'problem' in addressed ? [] : addressed.value, caches)
+  const problem = resolved.problem ?? ('problem' in addressed ? addressed.problem : bootstrap.problem)
   const rootPool = rootPoolOf(vm, desired, dependencies)
   const startsIn = memory.starts.waitFor(desired.instanceID, dependencies.clock.monotonic())
   const placement = placementOf(vm, desired, resolved, problem, dependencies, memory)
@@ -85,6 +89,7 @@ export async function observe(
     ...(rootPool === undefined ? {} : { rootPool }),
     ...poolProblem(vm, observations, dependencies),
     imagePlaced: placing?.state === 'Ready',
+    ...leaseFact(leases),
     outdated: isOutdated(desired, observations, size, disks, interfaces, memory),
     disks,
     features,
@@ -111,9 +116,16 @@ export async function observe(
     settlesIn: dependencies.settling.waitFor(desired.instanceID, vm.metadata.uid, settleTime),
     ...(host?.connected ? { host: host.session.information } : {}),
     ...(placingPercent === undefined ? {} : { placingPercent }),
-    ...(secret.value === undefined ? {} : { userData: secret.value }),
+    bootstrap,
+    leases,
   }
 }
+
+/** While the interfaces themselves are not known. */
+const none = { value: [] }
+
+const leaseFact = ({ missing, problem }: LeaseState): Pick<Observed, 'leases'> =>
+  missing.length > 0 ? { leases: 'Missing' } : problem ? { leases: problem } : {}
 
 /** A definition that was tried and came out otherwise is started as it is. */
 function isOutdated(
@@ -285,28 +297,4 @@ async function readInterfaces(desired: Desired, observed: Observed, { hosts }: D
     // An address is told when it is known: not to know it stops nothing.
     return []
   }
-}
-
-/** The user's own user data; from a Secret of the namespace only until the guest has read it. */
-async function readUserData(
-  vm: VirtualMachine,
-  desired: Desired,
-  { client }: Dependencies,
-  signal: AbortSignal,
-): Promise<{ readonly value?: string; readonly problem?: Problem }> {
-  const { userData, userDataSecretRef } = vm.spec.bootstrap?.cloudInit ?? {}
-  if (userData !== undefined) return { value: userData }
-  if (!userDataSecretRef || !wantsToRun(desired) || vm.status?.firstBootTime !== undefined) return {}
-  const { namespace } = vm.metadata
-  const { name, key } = userDataSecretRef
-  const field = 'spec.bootstrap.cloudInit.userDataSecretRef'
-  const secret = await client.get(secrets, { ...(namespace === undefined ? {} : { namespace }), name }, { signal })
-  if (!secret)
-    return {
-      problem: { code: 'SecretNotFound', message: `${field}: there is no Secret ${name} in namespace ${namespace}` },
-    }
-  const encoded = secret.data?.[key]
-  if (encoded === undefined)
-    return { problem: { code: 'SecretKeyMissing', message: `${field}: Secret ${name} has no key ${key}` } }
-  return { value: Buffer.from(encoded, 'base64').toString('utf8') }
 }

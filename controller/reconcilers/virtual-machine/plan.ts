@@ -6,6 +6,7 @@
 import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
 import { planDisksOfStart, problemOfUnseen } from './disks.ts'
 import { planHardware } from './hardware.ts'
+import { leaseFirst } from './lease-first.ts'
 import { type Claim, type Desired, type HostObservation, type Observed, type Step, wait } from './model.ts'
 import { planPowerOff, planPowerOfRun, planRestart, runs } from './power.ts'
 
@@ -15,8 +16,14 @@ export function plan(desired: Desired, observed: Observed): Step {
   const surplus = surplusClaims(desired)
   const aside = planSurplus(surplus, desired, observed)
   if (aside && !canWait(aside)) return aside
-  const step = planPower({ ...desired, claims: desired.claims.filter((claim) => !surplus.includes(claim)) }, observed)
-  return step.do === 'Nothing' ? (planHardware(desired, observed) ?? aside ?? step) : step
+  const own = { ...desired, claims: desired.claims.filter((claim) => !surplus.includes(claim)) }
+  const step = planPower(own, observed)
+  const leased = leaseFirst(step, desired, observed)
+  if (step.do !== 'Nothing' || leased.do === 'LeaseAddresses') return leased
+  const change = planHardware(desired, observed)
+  // An interface is given only with addresses that are its own.
+  if (change && !(leased.do === 'Wait' && change.do === 'AttachInterface')) return change
+  return leased.do === 'Wait' ? leased : (aside ?? step)
 }
 
 function planPower(desired: Desired, observed: Observed): Step {

@@ -24,6 +24,7 @@ import { SlotWaits } from './waiting.ts'
 /** Effects after which the next pass follows at once, and tells what came of them. */
 const toldByNext: ReadonlySet<Step['do']> = new Set([
   'Claim',
+  'LeaseAddresses',
   'Start',
   'Pause',
   'Unpause',
@@ -33,7 +34,14 @@ const toldByNext: ReadonlySet<Step['do']> = new Set([
 ])
 
 /** Steps of a stop before its guest is asked. */
-const beforeQuestion: ReadonlySet<Step['do']> = new Set(['Start', 'Unpause', 'Define', 'AwaitHost', 'AwaitSettled'])
+const beforeQuestion: ReadonlySet<Step['do']> = new Set([
+  'Start',
+  'Unpause',
+  'Define',
+  'LeaseAddresses',
+  'AwaitHost',
+  'AwaitSettled',
+])
 
 /** What no watch tells is looked for so often while something waits for it. */
 const lookAgainAfter = 60_000

@@ -10,9 +10,15 @@ export interface Bootstrap {
   readonly sshAuthorizedKeys: readonly string[]
   /** The user's own user data, as it is. */
   readonly userData?: string
+  /** The user's own network data, or ours. Absent: the guest asks by DHCP. */
+  readonly networkData?: string
 }
 
-export function bootstrapOf(vm: VirtualMachine, instanceID: string, userData: string | undefined): Bootstrap {
+export function bootstrapOf(
+  vm: VirtualMachine,
+  instanceID: string,
+  { userData, networkData }: Pick<Bootstrap, 'userData' | 'networkData'>,
+): Bootstrap {
   const { hostname, sshUser, sshAuthorizedKeys } = vm.spec.bootstrap ?? {}
   return {
     instanceID,
@@ -20,6 +26,7 @@ export function bootstrapOf(vm: VirtualMachine, instanceID: string, userData: st
     sshUser: sshUser ?? 'root',
     sshAuthorizedKeys: sshAuthorizedKeys ?? [],
     ...(userData === undefined ? {} : { userData }),
+    ...(networkData === undefined ? {} : { networkData }),
   }
 }
 
@@ -37,9 +44,12 @@ export function seedFiles(bootstrap: Bootstrap): SeedFiles {
     { 'instance-id': bootstrap.instanceID, 'local-hostname': bootstrap.hostname },
     forCloudInit,
   )
-  return bootstrap.userData === undefined
-    ? { 'meta-data': metaData, 'user-data': config }
-    : { 'meta-data': metaData, 'user-data': bootstrap.userData, 'vendor-data': config }
+  const data =
+    bootstrap.userData === undefined
+      ? { 'user-data': config }
+      : { 'user-data': bootstrap.userData, 'vendor-data': config }
+  const network = bootstrap.networkData === undefined ? {} : { 'network-config': bootstrap.networkData }
+  return { 'meta-data': metaData, ...data, ...network }
 }
 
 function cloudConfig({ hostname, sshUser, sshAuthorizedKeys }: Bootstrap, host: string): string {

@@ -91,6 +91,8 @@ function viewOf({ spec = {}, status, slot, host = seen(on), addresses = [], dele
       startDelayed: false,
       shutdown: { askedLately: false, timedOut: false },
     },
+    bootstrap: {},
+    leases: { interfaces: [], missing: [] },
     resolved,
     interfaces: [
       { macAddress, addresses: addresses.map((address) => ({ address, prefix: 24, source: 'Lease' as const })) },

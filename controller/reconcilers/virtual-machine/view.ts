@@ -2,6 +2,8 @@
 import type { Slot, VirtualMachine } from '../../api/index.ts'
 import type { HostInformation, ObservedInterface, ObservedMachine } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
+import type { BootstrapData } from './bootstrap-data.ts'
+import type { LeaseState } from './leases.ts'
 import type { Desired, HostObservation, Observed } from './model.ts'
 import type { Resolved } from './resolve.ts'
 import type { ResolvedSize } from './size.ts'
@@ -20,7 +22,9 @@ export interface View {
   readonly interfaces: readonly ObservedInterface[]
   /** How far the image is placed in the recorded pool, percent. */
   readonly placingPercent?: number
-  readonly userData?: string
+  /** What the user gives the guest to read at first boot. */
+  readonly bootstrap: BootstrapData
+  readonly leases: LeaseState
   /** Milliseconds until no call for this machine can be on its way. */
   readonly settlesIn: number
   /** Milliseconds until its disks are worth a look. Absent: nothing was tried on them lately. */

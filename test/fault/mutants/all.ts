@@ -119,4 +119,17 @@ export const mutants: readonly Mutant[] = [
     foundBy: { workload: 'create' },
     symptom: 'a start where there is nothing to do writes',
   },
+  {
+    name: 'start-before-the-lease',
+    title: 'a machine is defined and started before its addresses are leased',
+    patches: [
+      {
+        file: 'controller/reconcilers/virtual-machine/lease-first.ts',
+        from: "const uses = step.do === 'Define' || step.do === 'Start'",
+        to: 'const uses = false',
+      },
+    ],
+    foundBy: { workload: 'create' },
+    symptom: 'without a lease',
+  },
 ]

@@ -1,4 +1,11 @@
-import { clusterImages, hypervisors, slots, storagePools, virtualMachines } from '../../../controller/api/index.ts'
+import {
+  addressLeases,
+  clusterImages,
+  hypervisors,
+  slots,
+  storagePools,
+  virtualMachines,
+} from '../../../controller/api/index.ts'
 import type { StopReason } from '../../../controller/hypervisor/port.ts'
 import { aHypervisor, aMachine, aNetwork, anImage, aPool } from '../world/objects.ts'
 import type { World } from '../world/world.ts'
@@ -58,6 +65,15 @@ const goOff = (name: string, why: StopReason) => (world: World) => {
   const found = onHost(world, name)
   found?.host.turnOff(found.id, why)
   if (found) world.hosts.tell(found.hostName, found.id, 'stopped')
+}
+
+const oneAddress = {
+  ipv4: {
+    method: 'FromRanges',
+    subnet: '192.0.2.0/24',
+    gateway: '192.0.2.1',
+    ranges: [{ first: '192.0.2.10', last: '192.0.2.10' }],
+  },
 }
 
 const oneHost = (count: number) => ({ furnish: furnish({ kvm1: count }), furnished: furnished(count) })
@@ -573,6 +589,27 @@ export const workloads: readonly Workload[] = [
       }),
       { what: 'the stop is taken back', until: (world) => revoked.has(world) },
       running('web'),
+    ],
+  },
+  {
+    name: 'address-leased',
+    title: 'two machines want the one address that a network has: the second gets it when the first is deleted',
+    furnish: furnish({ kvm1: 2 }, oneAddress),
+    furnished: furnished(2),
+    modes: ['twice', 'leaders'],
+    steps: [
+      begin('web'),
+      running('web', create('other')),
+      {
+        what: 'other is told that no address is left',
+        until: (world) => reason(world, 'other') === 'RangesFull',
+        act: removeMachine('web'),
+      },
+      removed('web'),
+      running('other', removeMachine('other')),
+      removed('other'),
+      freed(2),
+      { what: 'no lease is left', until: (world) => world.api.list(addressLeases).length === 0 },
     ],
   },
   {

@@ -37,10 +37,10 @@ export interface Workload {
 
 /** Hosts with a pool and a network each, and slots; an image that is fetched; a size. */
 export const furnish =
-  (slotsOf: Readonly<Record<string, number>>) =>
+  (slotsOf: Readonly<Record<string, number>>, network: object = {}) =>
   (world: World): void => {
     for (const name of Object.keys(slotsOf)) addHost(world, name)
-    world.create(aSize(), aNetwork(), anImage())
+    world.create(aSize(), aNetwork(undefined, undefined, network), anImage())
     for (const [name, count] of Object.entries(slotsOf)) {
       world.create(aHypervisor(name, count), aPool(`${name}-default`, name))
     }

@@ -43,8 +43,8 @@ export const aHypervisor = (name: string, slots: number): Manifest =>
 export const aPool = (name: string, hypervisor: string, spec: object = {}): Manifest =>
   made<StoragePool>(storagePools, name, { hypervisor, type: 'Directory', poolName: 'default', ...spec })
 
-export const aNetwork = (name = 'lan', libvirtNetwork = 'default'): Manifest =>
-  made<Network>(networks, name, { attachments: [{ hypervisor: '*', libvirtNetwork }] })
+export const aNetwork = (name = 'lan', libvirtNetwork = 'default', spec: object = {}): Manifest =>
+  made<Network>(networks, name, { attachments: [{ hypervisor: '*', libvirtNetwork }], ...spec })
 
 export const aSize = (): Manifest => made<VirtualMachineSize>(virtualMachineSizes, 'small', { cpus: 1, memory: '1Gi' })
 

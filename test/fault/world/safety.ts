@@ -1,6 +1,7 @@
 /** What must hold at every moment, whatever fails: checked after each effect. */
-import { slots, type VirtualMachine, virtualMachines } from '../../../controller/api/index.ts'
-import { volumeNames } from '../../../controller/hypervisor/port.ts'
+import { parse } from 'yaml'
+import { addressLeases, slots, type VirtualMachine, virtualMachines } from '../../../controller/api/index.ts'
+import { type MachineSpec, volumeNames } from '../../../controller/hypervisor/port.ts'
 import type { FakePool } from '../../../controller/hypervisor/testing/fake-session.ts'
 import type { ReadObject } from '../../../controller/kube/index.ts'
 import type { APIServer } from './api-server.ts'
@@ -51,6 +52,12 @@ export class Safety {
     if (verb === 'discardMemory') refuse('nobody has asked for its memory to go')
   }
 
+  #leasedTo(uid: string, used: string): boolean {
+    return this.#api
+      .list(addressLeases)
+      .some(({ spec }) => spec.consumerRef.uid === uid && (spec.address === used || spec.macAddress === used))
+  }
+
   #boundTo({ metadata }: ReadObject<VirtualMachine>): boolean {
     return this.#api
       .list(slots)
@@ -97,6 +104,8 @@ export class Safety {
           .list(slots)
           .some((claim) => claim.status?.consumerRef?.uid === uid && claim.spec.hypervisor === name)
         if (!held) refuse(`${uid} runs on ${name} without a claim`)
+        for (const used of addressesOf(spec))
+          if (!this.#leasedTo(uid, used)) refuse(`${uid} uses ${used} without a lease`)
       }
     }
   }
@@ -109,4 +118,13 @@ function namesOf(uid: string, pools: readonly FakePool[]): string[] {
     .flatMap(({ volumes }) => [...volumes.keys()])
     .flatMap((volume) => (volume.startsWith(prefix) ? volume.slice(prefix.length) : []))
     .filter((name) => name !== 'seed')
+}
+
+/** What nobody else may have: its MAC addresses, and what its guest is told to have. */
+function addressesOf({ interfaces, seed }: MachineSpec): string[] {
+  const { ethernets = {} } = parse(seed.files?.['network-config'] ?? '{}') as {
+    ethernets?: Record<string, { addresses?: string[] }>
+  }
+  const told = Object.values(ethernets).flatMap(({ addresses = [] }) => addresses)
+  return [...interfaces.map(({ macAddress }) => macAddress), ...told.map((address) => address.split('/')[0] ?? '')]
 }

@@ -24,6 +24,7 @@ const plurals: Readonly<Record<Kind, string>> = {
   Slot: 'slots',
   StoragePool: 'storagepools',
   Network: 'networks',
+  AddressLease: 'addressleases',
   VirtualMachineSize: 'virtualmachinesizes',
   ClusterImage: 'clusterimages',
   Image: 'images',

@@ -18,6 +18,8 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => plane.stop())
 
+const longAddress = '2001:0db8:1111:2222:3333:4444:5555:6666'
+const longDomain = Array.from({ length: 4 }, () => 'a'.repeat(62)).join('.')
 const pem = '-----BEGIN CERTIFICATE-----'
 const image: Choices = {
   'spec.source.http.url': `https://images.example.org/${'a'.repeat(2000)}`,
@@ -38,7 +40,28 @@ const choices: Readonly<Record<Kind, Choices>> = {
   },
   Slot: { 'status.phase': 'Bound' },
   StoragePool: { 'spec.type': 'Directory', 'spec.uuid': undefined },
-  Network: { 'spec.attachments[].libvirtNetwork': undefined, 'spec.attachments[].xapiNetwork': undefined },
+  Network: {
+    'spec.attachments[].libvirtNetwork': undefined,
+    'spec.attachments[].xapiNetwork': undefined,
+    'spec.ipv4': {
+      method: 'FromRanges',
+      subnet: '255.255.255.0/24',
+      gateway: '255.255.255.254',
+      ranges: Array.from({ length: 16 }, () => ({ first: '255.255.255.100', last: '255.255.255.200' })),
+    },
+    'spec.ipv6': {
+      method: 'FromRanges',
+      subnet: `${longAddress.slice(0, -4)}0000/112`,
+      gateway: longAddress,
+      ranges: Array.from({ length: 16 }, () => ({ first: longAddress, last: longAddress })),
+    },
+    'spec.nameservers[]': longAddress,
+    'spec.searchDomains[]': longDomain,
+  },
+  AddressLease: {
+    'spec.address': undefined,
+    'spec.macAddress': '52:54:00:ab:cd:ef',
+  },
   VirtualMachineSize: {},
   ClusterImage: image,
   Image: image,
@@ -55,6 +78,21 @@ const choices: Readonly<Record<Kind, Choices>> = {
     'spec.bootstrap.sshAuthorizedKeys[]': key.padEnd(4096, 'a'),
     'spec.bootstrap.cloudInit.userData': '#cloud-config\n'.padEnd(65536, 'a'),
     'spec.bootstrap.cloudInit.userDataSecretRef': undefined,
+    'spec.bootstrap.cloudInit.networkData': 'a'.repeat(65536),
+    'spec.bootstrap.cloudInit.networkDataSecretRef': undefined,
+    'spec.networkInterfaces[].ipv4': {
+      method: 'Static',
+      addresses: Array.from({ length: 16 }, () => '255.255.255.100/24'),
+      gateway: '255.255.255.254',
+    },
+    'spec.networkInterfaces[].ipv6': {
+      method: 'Static',
+      addresses: Array.from({ length: 16 }, () => `${longAddress}/64`),
+      gateway: longAddress,
+    },
+    'spec.networkInterfaces[].nameservers[]': longAddress,
+    'spec.networkInterfaces[].searchDomains[]': longDomain,
+    'spec.networkInterfaces[].routes[]': { to: `${longAddress}/128`, via: longAddress, metric: 1 },
   },
 }
 

@@ -143,6 +143,7 @@ describe('what people see', () => {
     const listed = await succeeds(kubectl(['api-resources', '--categories=berth', '-o', 'name']))
     expect(listed.trim().split('\n').sort()).toEqual(
       [
+        'addressleases',
         'clusterimages',
         'hypervisors',
         'images',
@@ -163,7 +164,8 @@ describe('what people see', () => {
     ],
     ['bslot', 'Slot', ['NAME', 'HYPERVISOR', 'PHASE', 'CONSUMER', 'CPUS', 'MEMORY', 'AGE', 'NAMESPACE', 'MESSAGE']],
     ['bsp', 'StoragePool', ['NAME', 'HYPERVISOR', 'TYPE', 'READY', 'CAPACITY', 'FREE', 'AGE', 'ORDER', 'MESSAGE']],
-    ['bnet', 'Network', ['NAME', 'READY', 'AGE', 'MESSAGE']],
+    ['bnet', 'Network', ['NAME', 'READY', 'SUBNET', 'USED', 'TOTAL', 'AGE', 'IPV6', 'MESSAGE']],
+    ['blease', 'AddressLease', ['NAME', 'NETWORK', 'ADDRESS', 'MAC', 'CONSUMER', 'NAMESPACE', 'AGE', 'INTERFACE']],
     ['bsize', 'VirtualMachineSize', ['NAME', 'CPUS', 'MEMORY', 'STORAGE', 'AGE', 'DESCRIPTION']],
     [
       'bcimg',

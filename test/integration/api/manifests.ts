@@ -19,6 +19,12 @@ export const least = {
   Slot: manifest('Slot', 'kvm1-small-1', { hypervisor: 'kvm1', cpus: 2, memory: '256Mi' }),
   StoragePool: manifest('StoragePool', 'disks', { hypervisor: 'kvm1', type: 'Directory' }),
   Network: manifest('Network', 'lan', { attachments: [{ hypervisor: '*', bridge: 'br0' }] }),
+  AddressLease: manifest('AddressLease', 'lan.192-0-2-10', {
+    network: 'lan',
+    address: '192.0.2.10',
+    consumerRef: { namespace: 'default', name: 'web', uid: 'u' },
+    interface: 'eth0',
+  }),
   VirtualMachineSize: manifest('VirtualMachineSize', 'small', { cpus: 2, memory: '256Mi' }),
   ClusterImage: manifest('ClusterImage', 'debian-12', { source }),
   Image: manifest('Image', 'debian-12', { source }, { namespace: 'default' }),

@@ -61,6 +61,9 @@ const images: readonly Refusal[] = [
   refusal({ 'spec.description': 'a'.repeat(1025) }, 'spec.description', 'may not be more than 1024'),
 ]
 
+const range = (first: string, last: string) => ({ first, last })
+const withInterface = (fields: object): Changes => ({ 'spec.networkInterfaces': [{ name: 'eth0', ...fields }] })
+
 export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
   Hypervisor: [
     refusal({ 'metadata.name': 'a'.repeat(41) }, 'metadata.name', 'at most 40 characters'),
@@ -279,6 +282,57 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
       'spec.attachments[1]',
       'Duplicate value',
     ),
+    refusal(
+      { 'spec.ipv4': { method: 'FromRanges', subnet: '192.0.2.0/24' } },
+      'spec.ipv4.ranges',
+      'FromRanges needs subnet and ranges',
+    ),
+    refusal(
+      { 'spec.ipv4': { ranges: [range('192.0.2.10', '192.0.2.20')] } },
+      'spec.ipv4.subnet',
+      'ranges need a subnet',
+    ),
+    ...[range('192.0.2.10', '192.0.3.1'), range('192.0.1.255', '192.0.2.20')].map((outside) =>
+      refusal(
+        { 'spec.ipv4': { subnet: '192.0.2.0/24', ranges: [outside] } },
+        'spec.ipv4.ranges',
+        'ranges must lie within subnet',
+      ),
+    ),
+    ...['192.0.2.0', '192.0.2.10/24', '2001:db8::/64', '192.0.2.0/33'].map((subnet) =>
+      refusal({ 'spec.ipv4': { subnet } }, 'spec.ipv4.subnet', 'must be an IPv4 network with its prefix length'),
+    ),
+    refusal({ 'spec.ipv6': { subnet: '192.0.2.0/24' } }, 'spec.ipv6.subnet', 'must be an IPv6 network'),
+    refusal({ 'spec.ipv4': { gateway: '2001:db8::1' } }, 'spec.ipv4.gateway', 'must be an IPv4 address'),
+    refusal(
+      { 'spec.ipv4': { subnet: '192.0.2.0/24', ranges: [range('192.0.2.x', '192.0.2.20')] } },
+      'spec.ipv4.ranges[0].first',
+      'must be an IPv4 address',
+    ),
+    refusal(
+      { 'spec.ipv4': { method: 'Automatic' } },
+      'spec.ipv4.method',
+      'supported values: "DHCP", "FromRanges", "Disabled"',
+    ),
+    refusal({ 'spec.nameservers': ['dns.example.org'] }, 'spec.nameservers[0]', 'must be an IPv4 or IPv6 address'),
+    refusal({ 'spec.searchDomains': ['example_org'] }, 'spec.searchDomains[0]', 'must be a domain name in lower case'),
+  ],
+
+  AddressLease: [
+    refusal({ 'spec.network': undefined }, 'spec.network', 'Required value'),
+    refusal({ 'spec.address': undefined }, 'spec', 'exactly one of address, macAddress must be set'),
+    refusal({ 'spec.macAddress': '52:54:00:12:34:56' }, 'spec', 'exactly one of address, macAddress must be set'),
+    ...['192.0.2', '2001:DB8::1', '2001:db8:0:0:0:0:0:1'].map((address) =>
+      refusal({ 'spec.address': address }, 'spec.address', 'must be an IPv4 or IPv6 address in its canonical form'),
+    ),
+    ...['52:54:00:12:34:5G', '52:54:00:12:34:AB', '53:54:00:12:34:56'].map((macAddress) =>
+      refusal(
+        { 'spec.address': undefined, 'spec.macAddress': macAddress },
+        'spec.macAddress',
+        'must be a unicast MAC address in lower case',
+      ),
+    ),
+    refusal({ 'spec.consumerRef.uid': undefined }, 'spec.consumerRef.uid', 'Required value'),
   ],
 
   VirtualMachineSize: [
@@ -457,6 +511,66 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
       'spec.bootstrap.cloudInit.userDataSecretRef.key',
       'Required value',
     ),
+    refusal(
+      { 'spec.bootstrap.cloudInit': { networkData: 'version: 2', networkDataSecretRef: { name: 'a', key: 'b' } } },
+      'spec.bootstrap.cloudInit',
+      'only one of networkData, networkDataSecretRef may be set',
+    ),
+    ...['192.0.2.10', '192.0.2.300/24', '2001:db8::10/64', '192.0.2.10/33'].map((address) =>
+      refusal(
+        withInterface({ ipv4: { addresses: [address] } }),
+        'spec.networkInterfaces[0].ipv4.addresses[0]',
+        'must be an IPv4 address with its prefix length, for example 192.0.2.10/24',
+      ),
+    ),
+    refusal(
+      withInterface({ ipv6: { addresses: ['192.0.2.10/24'] } }),
+      'spec.networkInterfaces[0].ipv6.addresses[0]',
+      'must be an IPv6 address with its prefix length, for example 2001:db8::10/64',
+    ),
+    refusal(withInterface({ ipv4: { addresses: [] } }), 'spec.networkInterfaces[0].ipv4.addresses', 'at least 1'),
+    ...[{ method: 'Static' }, { method: 'DHCP', addresses: ['192.0.2.10/24'] }].map((ipv4) =>
+      refusal(
+        withInterface({ ipv4 }),
+        'spec.networkInterfaces[0].ipv4.addresses',
+        'addresses is for method Static only, and required there',
+      ),
+    ),
+    refusal(
+      withInterface({ ipv4: { method: 'Automatic' } }),
+      'spec.networkInterfaces[0].ipv4.method',
+      'supported values: "DHCP", "Static", "FromNetwork", "Disabled"',
+    ),
+    refusal(
+      withInterface({ ipv4: { method: 'DHCP', gateway: '192.0.2.1' } }),
+      'spec.networkInterfaces[0].ipv4.gateway',
+      'gateway is for static addresses only; DHCP and the network bring their own',
+    ),
+    refusal(
+      withInterface({ ipv6: { addresses: ['2001:db8::10/64'], gateway: '192.0.2.1' } }),
+      'spec.networkInterfaces[0].ipv6.gateway',
+      'must be an IPv6 address',
+    ),
+    refusal(
+      withInterface({ nameservers: ['dns'] }),
+      'spec.networkInterfaces[0].nameservers[0]',
+      'must be an IPv4 or IPv6',
+    ),
+    refusal(
+      withInterface({ searchDomains: ['Example.org'] }),
+      'spec.networkInterfaces[0].searchDomains[0]',
+      'must be a domain name in lower case',
+    ),
+    refusal(
+      withInterface({ routes: [{ to: '10.0.0.0', via: '192.0.2.1' }] }),
+      'spec.networkInterfaces[0].routes[0].to',
+      'must be a network with its prefix length',
+    ),
+    refusal(
+      withInterface({ routes: [{ to: '10.0.0.0/8', via: '2001:db8::1' }] }),
+      'spec.networkInterfaces[0].routes[0]',
+      'to and via must be of one address family',
+    ),
   ],
 }
 
@@ -465,7 +579,8 @@ export const unknownFields: Readonly<Record<Kind, Changes>> = {
   Hypervisor: { 'spec.hosts': [] },
   Slot: { 'spec.host': 'a' },
   StoragePool: { 'spec.volumeFormat': 'Raw', 'spec.cloneMode': 'Auto' },
-  Network: { 'spec.visibility': 'Hidden', 'spec.ipv4': {} },
+  Network: { 'spec.visibility': 'Hidden' },
+  AddressLease: { 'spec.expiresAt': 'a' },
   VirtualMachineSize: { 'spec.cpuSpeed': '2G' },
   ClusterImage: { 'spec.family': 'debian', 'spec.source.upload': {} },
   Image: { 'spec.owner': { name: 'alice' }, 'spec.lifecycle': 'Current' },

@@ -32,6 +32,16 @@ describe("the reference image's reader of cloud-config", () => {
       'k:\n- from="10.0.0.0/8",no-pty ssh-rsa A b\n',
       ['k/0=from="10.0.0.0/8",no-pty ssh-rsa A b'],
     ],
+    [
+      'a network-config, whose addresses have colons',
+      'ethernets:\n  eth0:\n    match:\n      macaddress: 52:54:00:00:00:01\n    addresses:\n      - 2001:db8::1/64\n    routes:\n      - to: ::/0\n        via: fe80::1\n',
+      [
+        'ethernets/eth0/match/macaddress=52:54:00:00:00:01',
+        'ethernets/eth0/addresses/0=2001:db8::1/64',
+        'ethernets/eth0/routes/0/to=::/0',
+        'ethernets/eth0/routes/0/via=fe80::1',
+      ],
+    ],
     ['line ends of other systems', 'h: y\r\nk:\r\n- a\r\n', ['h=y', 'k/0=a']],
     ['an unfinished flow list', 'k: [a, b\n', []],
     ['empty text', '', []],
