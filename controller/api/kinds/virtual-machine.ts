@@ -62,7 +62,7 @@ const disk = object(
     deletionPolicy: optional(
       choice(
         ['Delete', 'Retain'],
-        'What becomes of it when the machine is deleted: Delete, or Retain on the host. Absent: Delete.',
+        "What becomes of it when the machine is deleted: Delete, or Retain on the host. Absent: the machine's deletionPolicy.",
       ),
     ),
   },
@@ -234,6 +234,25 @@ const spec = object(
       ),
     ),
     bootstrap: withDefault(bootstrap, {}),
+    deletionPolicy: optional(
+      choice(
+        ['Delete', 'Retain'],
+        "When this object is deleted: Delete removes the machine and its disks; Retain leaves it on its host as it is, running or not, and it is no longer Berth's. Absent: Delete.",
+      ),
+    ),
+    deletionProtection: withDefault(
+      choice(
+        ['Enabled', 'Disabled'],
+        'Enabled refuses deletion of this object. Only when its namespace, or an object that owns it, is deleted does it go too: then the machine stays on its host, as with Retain.',
+      ),
+      'Disabled',
+    ),
+    expiresAfter: optional(
+      duration(
+        'Life-time, counted from creation, not from now. After it the object is deleted, and the machine as deletionPolicy says; one that is protected is stopped instead. Events warn 7 days, 1 day and 1 hour before.',
+        { min: '10m', max: '87600h' },
+      ),
+    ),
   },
   'The machine as it is wanted.',
   { rules: [exactlyOne('size', 'resources')] },

@@ -53,6 +53,7 @@ function world(wrap: (session: Session) => Session): DriverWorld {
       const { definition, live, power, stopReason } = host.machine(id)
       return JSON.stringify({ definition, live, power, stopReason })
     },
+    startByHand: async (id) => host.startByHand(id),
     removeForeign: async (id) => host.removeMachine(id),
     makeTransient: async (id) => host.makeTransient(id),
     lastStart: async (id) => host.machine(id).lastStart,

@@ -16,6 +16,7 @@ import type {
   InventoryEntry,
   MachineObservation,
   ObservedInterface,
+  ObservedMachine,
   PowerState,
 } from '../../hypervisor/port.ts'
 import { type DomainReading, readDomain } from './domain-xml.ts'
@@ -32,7 +33,8 @@ export async function observeMachine(
   const { domain, reading } = found
   const foreign = whyForeign(found, instanceID)
   const { tag } = reading.reading
-  if (foreign !== undefined || tag === undefined) return { foreign: foreign ?? 'it has no tag' }
+  const wasOurs = tag?.released && tag.instanceID === instanceID
+  if (tag === undefined || (foreign !== undefined && !wasOurs)) return { foreign: foreign ?? 'it has no tag' }
   const live = await ifDefined(() =>
     Promise.all([
       domain.getState(options),
@@ -44,20 +46,19 @@ export async function observeMachine(
   if (live === undefined) return {}
   const [{ state, reason }, info, persistent, hasManagedSave] = live
   const power = powerState(domain, { state, reason }, hasManagedSave)
-  return {
-    machine: {
-      tag,
-      id: domain.uuid,
-      hostName: domain.name,
-      power,
-      ...(power === 'Stopped' ? { stopReason: stopReason(reason) } : {}),
-      ...(power === 'Paused' ? { pauseReason: await readPauseReason(domain, { state, reason }, options) } : {}),
-      parked: isParked(reading, persistent, hasManagedSave),
-      transient: !persistent,
-      cpus: info.cpus,
-      memory: await memoryOf(domain, reading, info.maxMemory * 1024, options),
-    },
+  const machine: ObservedMachine = {
+    tag,
+    id: domain.uuid,
+    hostName: domain.name,
+    power,
+    ...(power === 'Stopped' ? { stopReason: stopReason(reason) } : {}),
+    ...(power === 'Paused' ? { pauseReason: await readPauseReason(domain, { state, reason }, options) } : {}),
+    parked: isParked(reading, persistent, hasManagedSave),
+    transient: !persistent,
+    cpus: info.cpus,
+    memory: await memoryOf(domain, reading, info.maxMemory * 1024, options),
   }
+  return foreign === undefined ? { machine } : { foreign, released: machine }
 }
 
 /** libxl counts its own needs into what a running guest has at most: there, the definition that runs is asked. */

@@ -28,6 +28,7 @@ import { listMachines, observeInterfaces, observeMachine } from './observe.ts'
 import { defineDirectoryPool, findPool, observePool } from './pools.ts'
 import { discardMemory, pause, powerOff, shutdown, start, suspend, unpause } from './power.ts'
 import { PoolRefresher } from './refresher.ts'
+import { release } from './release.ts'
 import { activePool, volumesOfInstance } from './volumes.ts'
 
 /** The port over libvirt's API. Holds connections and the host's facts; all else is asked of the host each time. */
@@ -160,6 +161,10 @@ export class LibvirtSession implements Session {
 
   async undefine(instanceID: string, options?: CallOptions): Promise<void> {
     return this.#call('Mutation', 'operations', options, (connection, calls) => undefine(connection, instanceID, calls))
+  }
+
+  async release(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) => release(connection, instanceID, calls))
   }
 
   async deleteVolume(instanceID: string, pool: string, volume: string, options?: CallOptions): Promise<void> {

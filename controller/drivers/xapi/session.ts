@@ -18,7 +18,7 @@ import type {
 } from '../../hypervisor/port.ts'
 import { requireUUID } from '../shared/instance-id.ts'
 import { type Client, interruptible } from './client.ts'
-import { define, park, undefine } from './define.ts'
+import { define, park, release, undefine } from './define.ts'
 import { createDisk, deleteVolume } from './disks.ts'
 import { mapError } from './errors.ts'
 import { readPool } from './host.ts'
@@ -140,6 +140,10 @@ export class XAPISession implements Session {
 
   undefine(instanceID: string, options: CallOptions = {}): Promise<void> {
     return undefine(this.#view, instanceID, options)
+  }
+
+  release(instanceID: string, options: CallOptions = {}): Promise<void> {
+    return release(this.#view, instanceID, options)
   }
 
   async deleteVolume(instanceID: string, pool: string, volume: string, options: CallOptions = {}): Promise<void> {

@@ -18,6 +18,8 @@ export const keys = {
   volume: 'berth.dev/volume',
   /** Digest and length of what was written to a volume, as it was when the key was written. */
   content: 'berth.dev/content',
+  /** It was let go of. */
+  released: 'berth.dev/released',
   /** Task that copies an image into a volume. */
   task: 'berth.dev/task',
 } as const
@@ -29,7 +31,7 @@ export function tagMap(tag: Tag): StringMap {
     if (isStorable(value)) continue
     throw new BerthError('InvalidConfiguration', `XAPI cannot store ${key}: it has characters that XML has not.`)
   }
-  return { [keys.schema]: schema, ...map }
+  return { [keys.schema]: schema, ...map, ...(tag.released ? { [keys.released]: 'true' } : {}) }
 }
 
 const isStorable = (text: string): boolean =>
@@ -49,5 +51,6 @@ export function readTag(map: StringMap): TagReading {
   const values = fields.map((field) => [field, map[`berth.dev/${field}`]] as const)
   const missing = values.filter(([, value]) => value === undefined).map(([field]) => field)
   if (missing.length > 0) return { reason: `its tag lacks ${missing.join(', ')}` }
-  return { tag: { schema: 1, ...(Object.fromEntries(values) as Omit<Tag, 'schema'>) } }
+  const released = map[keys.released] === undefined ? {} : { released: true as const }
+  return { tag: { schema: 1, ...(Object.fromEntries(values) as Omit<Tag, 'schema' | 'released'>), ...released } }
 }

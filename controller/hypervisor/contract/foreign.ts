@@ -34,6 +34,7 @@ export function describeForeign(bench: Bench): void {
           bench.session.shutdown(id),
           bench.session.powerOff(id),
           bench.session.undefine(id),
+          bench.session.release(id),
           bench.session.deleteVolume(id, bench.world.pool, volumeNames.disk(id, 'root')),
         ]) {
           await expectRefusal(effect, 'ForeignObject')

@@ -6,6 +6,7 @@ import { describeImages } from './images.ts'
 import { describeMachines } from './machines.ts'
 import { describeParking } from './parking.ts'
 import { describePausing } from './pausing.ts'
+import { describeReleasing } from './releasing.ts'
 import { describeStorage } from './storage.ts'
 import { describeSuspending } from './suspending.ts'
 import { describeWaiting } from './waiting.ts'
@@ -17,6 +18,7 @@ export function describeContract(bench: Bench): void {
   describePausing(bench)
   describeSuspending(bench)
   describeForeign(bench)
+  describeReleasing(bench)
   describeImages(bench)
   describeDisks(bench)
   describeStorage(bench)

@@ -148,7 +148,8 @@ export class FakeSession implements Session {
     const { spec, power, stopReason, pauseReason = 'Asked', parked, transient } = machine
     const { tag, hostName, cpus, memory } = spec
     const reason = { ...(power === 'Stopped' ? { stopReason } : {}), ...(power === 'Paused' ? { pauseReason } : {}) }
-    return { machine: { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, ...reason }, ...storage }
+    const seen = { tag, id: instanceID, hostName, power, parked, transient, cpus, memory, ...reason }
+    return tag.released ? { foreign: 'it was released', released: seen, ...storage } : { machine: seen, ...storage }
   }
 
   async list(): Promise<readonly InventoryEntry[]> {
@@ -275,8 +276,19 @@ export class FakeSession implements Session {
     this.#host.machines.delete(instanceID)
   }
 
+  async release(instanceID: string): Promise<void> {
+    const machine = this.#host.machines.get(instanceID)
+    if (!machine?.spec.tag.released) this.#own(instanceID)
+    if (!machine || (machine.spec.tag.released && !machine.parked)) return
+    const slot = isOn(machine) ? machine.spec.tag.slot : ''
+    machine.spec = { ...machine.spec, tag: { ...machine.spec.tag, slot, released: true } }
+    machine.parked = false
+    machine.transient = false
+  }
+
   async deleteVolume(instanceID: string, pool: string, volume: string): Promise<void> {
     if (!volume.startsWith(`berth-${instanceID}-`)) throw new BerthError('ForeignObject', `${volume} is another's`)
+    this.#own(instanceID)
     this.#pool(pool).volumes.delete(volume)
   }
 
@@ -337,8 +349,10 @@ export class FakeSession implements Session {
 
   /** Undefined: absent. One that is not ours is never touched. */
   #own(instanceID: string): FakeMachine | undefined {
-    if (this.#host.foreign.has(instanceID)) throw new BerthError('ForeignObject', 'it is not ours')
-    return this.#host.machines.get(instanceID)
+    const machine = this.#host.machines.get(instanceID)
+    if (this.#host.foreign.has(instanceID) || machine?.spec.tag.released)
+      throw new BerthError('ForeignObject', 'it is not ours')
+    return machine
   }
 
   /** Refuses what is absent or off. */

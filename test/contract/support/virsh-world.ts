@@ -7,7 +7,7 @@ import { type ProcessResult, runOrFail } from '../../../hack/hypervisor/process.
 
 type ByVirsh = Pick<
   DriverWorld,
-  'describeMachine' | 'removeForeign' | 'makeTransient' | 'lastStart' | 'diskSources' | 'makeVolume'
+  'describeMachine' | 'startByHand' | 'removeForeign' | 'makeTransient' | 'lastStart' | 'diskSources' | 'makeVolume'
 >
 
 export class VirshWorld {
@@ -42,8 +42,12 @@ export class VirshWorld {
   readonly members: ByVirsh = {
     describeMachine: async (id) =>
       `${await this.virsh('dumpxml', '--inactive', id)}${await this.virsh('domstate', '--reason', id)}`,
+    startByHand: async (id) => {
+      await this.virsh('start', id)
+    },
     removeForeign: async (id) => {
-      await this.virsh('undefine', id)
+      if (!/^shut off/.test(await this.virsh('domstate', id))) await this.virsh('destroy', id)
+      await this.virsh('undefine', '--managed-save', id)
     },
     makeTransient: async (id) => {
       await this.virsh('undefine', id)
