@@ -134,6 +134,7 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     ClearRecord: { do: 'ClearRecord' },
     Release: { do: 'Release', ...named },
     Undefine: { do: 'Undefine' },
+    LetGo: { do: 'LetGo' },
     DeleteVolume: { do: 'DeleteVolume', ...named },
     RemoveFinalizer: { do: 'RemoveFinalizer' },
     AwaitShutdown: { do: 'AwaitShutdown' },

@@ -9,6 +9,7 @@ import { closedBy } from '../shared/scheduling.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { machineSpec } from './machine.ts'
 import type { Step } from './model.ts'
+import { runs } from './power.ts'
 import type { View } from './view.ts'
 
 /** Record, MarkRunning, MarkStopped, BeginRestart, BeginSuspend, ServeRestart and ClearRecord have their whole effect in the status that the pass writes. */
@@ -70,6 +71,8 @@ export async function act(
       return onHost((session) => session.powerOff(instanceID, { signal }))
     case 'Undefine':
       return onHost((session) => session.undefine(instanceID, { signal }))
+    case 'LetGo':
+      return onHost((session) => session.release(instanceID, { signal }))
     case 'DeleteVolume':
       return onHost((session) => session.deleteVolume(instanceID, step.pool, step.volume, { signal }))
   }
@@ -136,7 +139,7 @@ async function claim(
 async function moveSlot(
   name: string,
   phase: 'Releasing' | 'Free',
-  { claimed }: View,
+  { claimed, observed }: View,
   { caches, client }: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
@@ -144,7 +147,11 @@ async function moveSlot(
   if (!slot?.status?.consumerRef) throw new BerthError('Conflict', `slot ${name} is not held any more`)
   const { consumerRef, ...rest } = slot.status
   const isClosed = closedBy(slot, caches.hypervisors.get(slot.spec.hypervisor)) !== undefined
-  const usable = !isClosed && !conditionIs(slot, 'Occupied', 'True')
+  const host = observed.hosts.get(slot.spec.hypervisor)
+  const left = host?.reachable ? host.observation.released : undefined
+  // What was let go of and runs on is a machine of others' there, until it is off.
+  const isOccupied = conditionIs(slot, 'Occupied', 'True') || (runs(left) && left.tag.slot === name)
+  const usable = !isClosed && !isOccupied
   const status: SlotStatus =
     phase === 'Releasing' ? { ...rest, consumerRef, phase } : { ...rest, phase: usable ? 'Free' : 'Unavailable' }
   await client.applyStatus(slots, slot, status, { signal })

@@ -76,8 +76,10 @@ function ready(
       problem?.code ?? 'Deleting',
       problem?.message ??
         (step.do === 'AwaitSettled'
-          ? 'removed; waiting until no earlier call can still arrive at the host'
-          : 'the machine is being removed from its host'),
+          ? 'waiting until no earlier call can still arrive at the host'
+          : desired.retained
+            ? 'the machine is being let go of, and stays on its host'
+            : 'the machine is being removed from its host'),
     )
   if (problem) return isFalse('Ready', problem.code, problem.message)
   const failing = precedence.map((type) => facts.get(type)).find((fact) => fact !== undefined && fact.status !== 'True')

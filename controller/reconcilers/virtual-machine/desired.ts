@@ -1,5 +1,5 @@
 /** What the API says of a machine, as the planner's facts. Pure. */
-import { finalizers, type Slot, type VirtualMachine } from '../../api/index.ts'
+import { type Disk, finalizers, type Slot, type VirtualMachine } from '../../api/index.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import { conditionIs, conditionOf } from '../shared/conditions.ts'
 import type { Claim, Desired, Restart } from './model.ts'
@@ -31,11 +31,18 @@ export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot
     saving: status?.progress?.step === savingMemory,
     seenThere: status?.slot !== undefined && status.hypervisorID !== undefined,
     diskMade: status?.disks?.some(({ name, state }) => name === 'root' && state !== 'Creating') ?? false,
-    retainedDisks: (spec.disks ?? [])
-      .filter(({ deletionPolicy }) => deletionPolicy === 'Retain')
-      .map(({ name }) => name),
+    retained: isRetained(vm),
+    retainedDisks: (spec.disks ?? []).filter((disk) => isDiskRetained(vm, disk)).map(({ name }) => name),
   }
 }
+
+/** What is protected and deleted all the same went with its namespace, or with its owner: nobody meant its guest. */
+const isRetained = ({ spec }: VirtualMachine): boolean =>
+  spec.deletionPolicy === 'Retain' || spec.deletionProtection === 'Enabled'
+
+/** Without a policy of its own a disk has the machine's. */
+export const isDiskRetained = (vm: VirtualMachine, { deletionPolicy }: Pick<Disk, 'deletionPolicy'>): boolean =>
+  (deletionPolicy ?? vm.spec.deletionPolicy) === 'Retain'
 
 /** The restart that is asked for, unless it was served. */
 function newRestart({ spec, status }: VirtualMachine): Restart | undefined {

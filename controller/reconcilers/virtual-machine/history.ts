@@ -74,6 +74,12 @@ function lineOf(step: Step, view: View): Line | undefined {
       return { action: 'Release', reason: 'SlotReleased', note: `slot ${step.slot} is given back`, slot: step.slot }
     case 'Undefine':
       return { action: 'Delete', reason: 'Deleted', note: `removed from hypervisor ${host}` }
+    case 'LetGo':
+      return {
+        action: 'Retain',
+        reason: 'Retained',
+        note: `let go of, and left on hypervisor ${host} as it is (${machineOf(view)?.power}): ${machineOf(view)?.hostName}, disks ${vm.status?.disks?.map(({ volume }) => volume).join(', ')}`,
+      }
     case 'DeleteVolume':
       return {
         action: 'DeleteDisk',
@@ -81,7 +87,8 @@ function lineOf(step: Step, view: View): Line | undefined {
         note: `volume ${step.volume} deleted from storage pool ${step.pool}`,
       }
     case 'RemoveFinalizer':
-      return desired.retainedDisks.length === 0 || host === undefined
+      // What was let go of was told of then.
+      return machineOf(view) || desired.retainedDisks.length === 0 || host === undefined
         ? undefined
         : {
             action: 'RetainDisk',

@@ -53,6 +53,8 @@ export interface Desired {
   readonly restarting?: Restart
   /** The root disk was seen to be made. */
   readonly diskMade: boolean
+  /** Deleted, it is left on its host as it is, with all of its disks. */
+  readonly retained?: boolean
   /** Disks that outlive the machine. */
   readonly retainedDisks: readonly string[]
 }
@@ -129,6 +131,8 @@ export type Step =
   | { readonly do: 'ClearRecord' }
   | { readonly do: 'Release'; readonly slot: string }
   | { readonly do: 'Undefine' }
+  /** It stays on its host, and is not ours any more. */
+  | { readonly do: 'LetGo' }
   | { readonly do: 'DeleteVolume'; readonly pool: string; readonly volume: string }
   | { readonly do: 'RemoveFinalizer' }
   | { readonly do: 'Wait'; readonly problem: Problem }

@@ -50,7 +50,9 @@ function lookAtHost(desired: Desired, observed: Observed): MachineObservation | 
   if (desired.hypervisor === undefined) return undefined
   const host = observed.hosts.get(desired.hypervisor)
   if (!host?.reachable) return unreachable(desired.hypervisor, host)
-  if (host.observation.foreign !== undefined) return wait('ForeignObject', host.observation.foreign)
+  const { foreign, released } = host.observation
+  // What was let go of is looked at once more: what it held is still to be given back.
+  if (foreign !== undefined && !(desired.deleting && released)) return wait('ForeignObject', foreign)
   return host.observation
 }
 const isStep = (seen: MachineObservation | Step | undefined): seen is Step => seen !== undefined && 'do' in seen
@@ -60,6 +62,7 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   if (!desired.finalizer) return { do: 'Nothing' }
   const seen = lookAtHost(desired, observed)
   if (isStep(seen)) return seen
+  if (desired.retained || seen?.released) return planRetention(desired, observed, seen)
   const bound = desired.claims.find(({ phase }) => phase === 'Bound')
   // Disks that outlive it are to be left in order.
   const first = desired.retainedDisks.length > 0 ? endInOrder(bound, desired, observed, seen?.machine) : undefined
@@ -74,6 +77,19 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   if (volume) return { do: 'DeleteVolume', pool: volume.pool, volume: volume.name }
   // A call that is late could still make a volume or a definition, and nobody would be left to remove it.
   return observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' }
+}
+
+/**
+ * Deletion that leaves the machine as it is: let go of first, then its slot is given back. Nothing that was sent may
+ * arrive at what is not ours any more, and nothing is sent after; from then on a spec that changes its mind is too late.
+ */
+function planRetention(desired: Desired, observed: Observed, seen: MachineObservation | undefined): Step {
+  const toldAndOpen = !seen?.machine && !seen?.released?.parked
+  if (!toldAndOpen) return observed.settled ? { do: 'LetGo' } : { do: 'AwaitSettled' }
+  const bound = desired.claims.find(({ phase }) => phase === 'Bound')
+  if (bound) return { do: 'Drain', slot: bound.slot }
+  const released = giveBackAny(desired.claims, desired, observed)
+  return released ?? (observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' })
 }
 
 /** A retained disk, or what others have put over it: an external snapshot is named after its base. */
@@ -184,8 +200,8 @@ function giveBackAny(claims: readonly Claim[], desired: Desired, observed: Obser
 function giveBack(claim: Claim, desired: Desired, observed: Observed): Step | undefined {
   const host = observed.hosts.get(claim.hypervisor)
   if (!host?.reachable) return unreachable(claim.hypervisor, host)
-  const { machine, foreign } = host.observation
-  if (foreign !== undefined) return wait('ForeignObject', foreign)
+  const { machine, foreign, released } = host.observation
+  if (foreign !== undefined && !released) return wait('ForeignObject', foreign)
   const onlyOneThere = desired.claims.filter(({ hypervisor }) => hypervisor === claim.hypervisor).length === 1
   const underThisClaim = machine !== undefined && (machine.tag.slot === claim.slot || onlyOneThere)
   if (underThisClaim && (runs(machine) || startable(machine))) {

@@ -34,7 +34,10 @@ export const recordedHost = ({ desired, observed }: View): HostObservation | und
 
 export function machineOf(view: View): ObservedMachine | undefined {
   const host = recordedHost(view)
-  return host?.reachable ? host.observation.machine : undefined
+  if (!host?.reachable) return undefined
+  const { machine, released } = host.observation
+  // Let go of in the course of its deletion: to be told of, as long as its object is there.
+  return machine ?? (view.desired.deleting ? released : undefined)
 }
 
 export function isRunning(view: View): boolean {
