@@ -135,6 +135,7 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     Release: { do: 'Release', ...named },
     Undefine: { do: 'Undefine' },
     LetGo: { do: 'LetGo' },
+    Expire: { do: 'Expire' },
     DeleteVolume: { do: 'DeleteVolume', ...named },
     RemoveFinalizer: { do: 'RemoveFinalizer' },
     AwaitShutdown: { do: 'AwaitShutdown' },

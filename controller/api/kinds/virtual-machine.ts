@@ -429,6 +429,7 @@ const status = object(
     lastStop: optional(lastStop),
     startTime: optional(time('When it was seen to run under its present claim; absent until then.')),
     firstBootTime: optional(time('When it first ran; bootstrap cannot be changed after it.')),
+    expiresAt: optional(time('When its life-time is over: its creation and spec.expiresAfter.')),
     ...commonStatus([
       'Placed',
       'ImageReady',
@@ -441,6 +442,7 @@ const status = object(
       'RestartRequired',
       'Drifted',
       'DeletionBlocked',
+      'ExpiresSoon',
     ]),
   },
   'The machine as it is. Written by Berth alone.',

@@ -71,6 +71,12 @@ export async function act(
       return onHost((session) => session.powerOff(instanceID, { signal }))
     case 'Undefine':
       return onHost((session) => session.undefine(instanceID, { signal }))
+    case 'Expire': {
+      const { namespace, name, uid, resourceVersion } = vm.metadata
+      const key = { ...(namespace === undefined ? {} : { namespace }), name }
+      // As it was read: a life-time that was prolonged meanwhile keeps it.
+      return client.delete(virtualMachines, key, { uid, resourceVersion }, { signal })
+    }
     case 'LetGo':
       return onHost((session) => session.release(instanceID, { signal }))
     case 'DeleteVolume':

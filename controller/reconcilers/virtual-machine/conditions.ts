@@ -4,6 +4,7 @@ import { volumeNames } from '../../hypervisor/port.ts'
 import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
 import { pendingChanges } from './changes.ts'
+import { expiresSoon } from './expiry.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
 import { asDeclared, powerStateSynced } from './power-condition.ts'
@@ -44,6 +45,7 @@ export function conditionsOf(view: View, step: Step, problem: Problem | undefine
   add(agentConnected(view))
   add(reachable(view))
   add(restartRequired(view))
+  add(view.expiry && expiresSoon(view.expiry))
   if (problem) {
     const type = shownIn[problem.code] ?? 'PowerStateSynced'
     add(

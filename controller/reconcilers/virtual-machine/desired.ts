@@ -2,6 +2,7 @@
 import { type Disk, finalizers, type Slot, type VirtualMachine } from '../../api/index.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import { conditionIs, conditionOf } from '../shared/conditions.ts'
+import { isExpired, isProtected } from './expiry.ts'
 import type { Claim, Desired, Restart } from './model.ts'
 import { instanceIDOf } from './resolve.ts'
 
@@ -10,7 +11,8 @@ export const savingMemory = 'SavingMemory'
 
 export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot[]): Desired {
   const { spec, status, metadata } = vm
-  const powerState = spec.powerState ?? 'Running'
+  const expired = isExpired(vm) ? (isProtected(vm) ? ('Stop' as const) : ('Delete' as const)) : undefined
+  const powerState = expired ? 'Stopped' : (spec.powerState ?? 'Running')
   const restart = newRestart(vm)
   const halted = haltedBy(vm)
   return {
@@ -31,14 +33,14 @@ export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot
     saving: status?.progress?.step === savingMemory,
     seenThere: status?.slot !== undefined && status.hypervisorID !== undefined,
     diskMade: status?.disks?.some(({ name, state }) => name === 'root' && state !== 'Creating') ?? false,
+    ...(expired === undefined ? {} : { expired }),
     retained: isRetained(vm),
     retainedDisks: (spec.disks ?? []).filter((disk) => isDiskRetained(vm, disk)).map(({ name }) => name),
   }
 }
 
 /** What is protected and deleted all the same went with its namespace, or with its owner: nobody meant its guest. */
-const isRetained = ({ spec }: VirtualMachine): boolean =>
-  spec.deletionPolicy === 'Retain' || spec.deletionProtection === 'Enabled'
+const isRetained = (vm: VirtualMachine): boolean => vm.spec.deletionPolicy === 'Retain' || isProtected(vm)
 
 /** Without a policy of its own a disk has the machine's. */
 export const isDiskRetained = (vm: VirtualMachine, { deletionPolicy }: Pick<Disk, 'deletionPolicy'>): boolean =>

@@ -74,6 +74,8 @@ function lineOf(step: Step, view: View): Line | undefined {
       return { action: 'Release', reason: 'SlotReleased', note: `slot ${step.slot} is given back`, slot: step.slot }
     case 'Undefine':
       return { action: 'Delete', reason: 'Deleted', note: `removed from hypervisor ${host}` }
+    case 'Expire':
+      return { action: 'Expire', reason: 'Expired', note: view.expiry?.message ?? 'its life-time is over' }
     case 'LetGo':
       return {
         action: 'Retain',

@@ -53,6 +53,8 @@ export interface Desired {
   readonly restarting?: Restart
   /** The root disk was seen to be made. */
   readonly diskMade: boolean
+  /** Its life-time is over, and that was said in time: it goes, or is off where it is protected. */
+  readonly expired?: 'Delete' | 'Stop'
   /** Deleted, it is left on its host as it is, with all of its disks. */
   readonly retained?: boolean
   /** Disks that outlive the machine. */
@@ -131,6 +133,8 @@ export type Step =
   | { readonly do: 'ClearRecord' }
   | { readonly do: 'Release'; readonly slot: string }
   | { readonly do: 'Undefine' }
+  /** Its life-time is over: its object is deleted. */
+  | { readonly do: 'Expire' }
   /** It stays on its host, and is not ours any more. */
   | { readonly do: 'LetGo' }
   | { readonly do: 'DeleteVolume'; readonly pool: string; readonly volume: string }

@@ -7,6 +7,7 @@ import { choosePool } from '../../placement/index.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
+import { expiryOf } from './expiry.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
 import { poolOffers } from './offers.ts'
 import { placementOf } from './placement.ts'
@@ -78,6 +79,7 @@ export async function observe(
     shutdown: shutdownFacts(vm, desired, memory, dependencies),
   }
   const placingPercent = placing?.percent
+  const expiry = expiryOf(vm, dependencies.clock.now())
   return {
     vm,
     claimed,
@@ -89,6 +91,7 @@ export async function observe(
     observed,
     interfaces: await readInterfaces(desired, observed, dependencies, signal),
     settlesIn: dependencies.settling.waitFor(desired.instanceID, vm.metadata.uid, settleTime),
+    ...(expiry === undefined ? {} : { expiry }),
     ...(host?.connected ? { host: host.session.information } : {}),
     ...(placingPercent === undefined ? {} : { placingPercent }),
     ...(secret.value === undefined ? {} : { userData: secret.value }),

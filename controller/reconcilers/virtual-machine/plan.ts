@@ -10,6 +10,7 @@ import { planPowerOff, planPowerOfRun, planRestart, runs } from './power.ts'
 export function plan(desired: Desired, observed: Observed): Step {
   if (desired.deleting) return planDeletion(desired, observed)
   if (!desired.finalizer) return { do: 'AddFinalizer' }
+  if (desired.expired === 'Delete') return { do: 'Expire' }
   const surplus = surplusClaims(desired)
   const aside = planSurplus(surplus, desired, observed)
   if (aside && !canWait(aside)) return aside
@@ -179,7 +180,12 @@ export const isStopping = (desired: Desired): boolean =>
   (!wantsToRun(desired) && desired.powerState !== 'Suspended')
 
 /** It is off, as it is to be: whether that needs somebody. */
-function resting({ powerState, halted }: Desired, machine: ObservedMachine | undefined): Step {
+function resting({ powerState, halted, expired }: Desired, machine: ObservedMachine | undefined): Step {
+  if (expired)
+    return wait(
+      'Expired',
+      'its life-time (spec.expiresAfter) is over; it is off, and not deleted, since deletionProtection is Enabled: raise expiresAfter or take it out to start it again, or set deletionProtection to Disabled to have it deleted',
+    )
   if (powerState === 'Suspended' && machine?.power !== 'Suspended')
     return wait('NothingToSuspend', 'the machine is off, there is no memory to save: set powerState to Running first')
   if (halted === 'Crash')

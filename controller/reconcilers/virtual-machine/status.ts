@@ -23,6 +23,7 @@ export function statusOf(view: View, step: Step, problem: Problem | undefined, n
     ...network(view),
     ...waiting(view, step, problem),
     instanceID: view.desired.instanceID,
+    ...(view.expiry ? { expiresAt: view.expiry.at } : {}),
     observedGeneration: generation,
     conditions: mergeConditions(vm.status?.conditions ?? [], conditionsOf(view, step, problem), generation, now),
   }

@@ -2,6 +2,7 @@
 import type { Slot, VirtualMachine } from '../../api/index.ts'
 import type { HostInformation, ObservedInterface, ObservedMachine } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
+import type { Expiry } from './expiry.ts'
 import type { Desired, HostObservation, Observed } from './model.ts'
 import type { Resolved } from './resolve.ts'
 import type { ResolvedSize } from './size.ts'
@@ -17,6 +18,7 @@ export interface View {
   readonly observed: Observed
   /** The recorded host, while it is connected. */
   readonly host?: Pick<HostInformation, 'id' | 'hostName'>
+  readonly expiry?: Expiry
   readonly interfaces: readonly ObservedInterface[]
   /** How far the image is placed in the recorded pool, percent. */
   readonly placingPercent?: number
