@@ -370,6 +370,15 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
       'spec.disks[0].deletionPolicy',
       'Unsupported',
     ),
+    refusal({ 'spec.deletionPolicy': 'Keep' }, 'spec.deletionPolicy', 'Unsupported'),
+    refusal({ 'spec.deletionProtection': true }, 'spec.deletionProtection', 'must be of type string'),
+    ...['9m', '87601h', '7d', '', '-1h'].map((expiresAfter) =>
+      refusal(
+        { 'spec.expiresAfter': expiresAfter },
+        'spec.expiresAfter',
+        expiresAfter === '' ? 'at least 1 chars' : 'must be a duration such as 90s or 5m',
+      ),
+    ),
     refusal(
       { 'spec.networkInterfaces': [{ name: '0eth' }] },
       'spec.networkInterfaces[0].name',
@@ -441,6 +450,6 @@ export const unknownFields: Readonly<Record<Kind, Changes>> = {
     'spec.profile': 'a',
     'spec.image.family': 'debian',
     'spec.placement.pool': 'a',
-    'spec.deletionPolicy': 'Retain',
+    'spec.managementPolicy': 'Managed',
   },
 }
