@@ -145,9 +145,46 @@ describe('deletionProtection', () => {
   })
 })
 
+describe('managementPolicy ReportDrift', () => {
+  const domain = `${namespace}_watched`
+  const drifted = async (words: string) => {
+    const vm = await lab.condition<VirtualMachine>('virtualmachines', 'watched', 'Drifted', 'True', 'Changed')
+    expect(vm.status?.conditions?.find(({ type }) => type === 'Drifted')?.message).toContain(words)
+    return vm
+  }
+
+  test('what virsh does is told, and left; the slot stays the machine’s', async () => {
+    await virsh('destroy', guarded)
+    await slotIs('Free')
+    await lab.apply(lab.machine('watched', { managementPolicy: 'ReportDrift' }))
+    const { metadata } = await lab.running('watched')
+    await virsh('suspend', domain)
+    await drifted('Paused on the host, not Running')
+    expect(await virsh('domstate', domain)).toBe('paused')
+    await virsh('resume', domain)
+    await lab.running('watched')
+    await virsh('destroy', domain)
+    await drifted('Stopped on the host, not Running')
+    // A controller that starts anew looks at everything at once.
+    await controller.stop()
+    controller = lab.startController('d')
+    await lab.condition('hypervisors', 'kvm1', 'Ready', 'True')
+    await drifted('Stopped on the host, not Running')
+    expect(await virsh('domstate', domain)).toBe('shut off')
+    expect((await slot()).status).toMatchObject({ phase: 'Bound', consumerRef: { uid: metadata.uid } })
+  })
+
+  test('what the spec asks for is done', async () => {
+    await lab.patch('watched', { restart: { token: 'go' } })
+    await lab.running('watched')
+    expect(await virsh('domstate', domain)).toBe('running')
+    await lab.patch('watched', { powerState: 'Stopped', shutdownMode: 'Hard' })
+    await slotIs('Free')
+    await lab.remove('virtualmachines', 'watched')
+  })
+})
+
 test('switched off, deletion goes its way, and nothing is left', async () => {
-  await virsh('destroy', guarded)
-  await slotIs('Free')
   await lab.apply(lab.machine('last', { deletionProtection: 'Enabled' }))
   await lab.running('last')
   expect(await refused(lab.remove('virtualmachines', 'last'))).toContain('deletionProtection')

@@ -234,6 +234,13 @@ const spec = object(
       ),
     ),
     bootstrap: withDefault(bootstrap, {}),
+    managementPolicy: withDefault(
+      choice(
+        ['Managed', 'ReportDrift'],
+        'Managed keeps the machine as declared, whatever is done to it on its host; ReportDrift changes it when the spec changes, and tells what is done on its host.',
+      ),
+      'Managed',
+    ),
     deletionPolicy: optional(
       choice(
         ['Delete', 'Retain'],
@@ -394,6 +401,12 @@ const status = object(
       choice(
         ['Running', 'Stopped', 'Suspended', 'Paused', 'Unknown'],
         'State last seen on the host. Unknown while the host cannot be reached.',
+      ),
+    ),
+    reachedPowerState: optional(
+      choice(
+        ['Running', 'Stopped', 'Suspended', 'Paused'],
+        'Under managementPolicy ReportDrift: the powerState that was reached last. What differs from it since is drift.',
       ),
     ),
     slot: optional(text('Slot that it holds.', { max: 63 })),

@@ -4,6 +4,7 @@ import { volumeNames } from '../../hypervisor/port.ts'
 import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
 import { pendingChanges } from './changes.ts'
+import { driftOfSize } from './drift.ts'
 import { expiresSoon } from './expiry.ts'
 import type { Problem, Step } from './model.ts'
 import { wantsToRun } from './plan.ts'
@@ -45,6 +46,7 @@ export function conditionsOf(view: View, step: Step, problem: Problem | undefine
   add(agentConnected(view))
   add(reachable(view))
   add(restartRequired(view))
+  add(sizeDrifted(view))
   add(view.expiry && expiresSoon(view.expiry))
   if (problem) {
     const type = shownIn[problem.code] ?? 'PowerStateSynced'
@@ -145,6 +147,14 @@ function restartRequired(view: View): ConditionFact | undefined {
   if (changes.length === 0) return undefined
   const list = changes.map(({ field, from, to }) => `${field}: ${from} → ${to}`).join('; ')
   return isTrue('RestartRequired', 'ChangesPending', `not applied yet: ${list}`)
+}
+
+function sizeDrifted(view: View): ConditionFact | undefined {
+  const { vm, resolved } = view
+  const machine = machineOf(view)
+  if (!machine || 'problem' in resolved.size) return undefined
+  const drift = driftOfSize(vm, resolved.size.value, machine)
+  return drift === undefined ? undefined : isTrue('Drifted', 'Changed', drift)
 }
 
 function reachable(view: View): ConditionFact | undefined {

@@ -34,6 +34,11 @@ export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot
     seenThere: status?.slot !== undefined && status.hypervisorID !== undefined,
     diskMade: status?.disks?.some(({ name, state }) => name === 'root' && state !== 'Creating') ?? false,
     ...(expired === undefined ? {} : { expired }),
+    reportsDrift:
+      spec.managementPolicy === 'ReportDrift' &&
+      status?.reachedPowerState === powerState &&
+      restart === undefined &&
+      status.restarting === undefined,
     retained: isRetained(vm),
     retainedDisks: (spec.disks ?? []).filter((disk) => isDiskRetained(vm, disk)).map(({ name }) => name),
   }

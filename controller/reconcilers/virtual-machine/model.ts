@@ -41,6 +41,8 @@ export interface Desired {
   readonly runSeen: boolean
   /** The guest shut itself down or crashed, is to stay off then, and the user has not spoken since. */
   readonly halted?: GuestsWish
+  /** What differs from powerState was done on the host, since it was reached: it is told, and left. */
+  readonly reportsDrift?: boolean
   readonly onGuestShutdown: 'Stop' | 'Restart'
   readonly onCrash: 'Stop' | 'Restart'
   /** spec.restart, while its token is another than the one served last. */

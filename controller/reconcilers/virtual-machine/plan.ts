@@ -4,6 +4,7 @@
  * and a deposed leader are one case. docs/decisions/0005-claim-protocol.md tells why each line stands where it does.
  */
 import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
+import { reportDriftOfPower } from './drift.ts'
 import { type Claim, type Desired, type HostObservation, type Observed, type Step, wait } from './model.ts'
 import { planPowerOff, planPowerOfRun, planRestart, runs } from './power.ts'
 
@@ -36,6 +37,7 @@ function keepsSlot(desired: Desired, observed: Observed): boolean {
   // Of a host that does not answer nothing is concluded; nor of a machine that vanished.
   if (host?.reachable === false) return true
   const machine = host?.observation.machine
+  if (desired.reportsDrift && desired.runSeen) return true
   return machine ? machine.power !== 'Stopped' : desired.runSeen || desired.seenThere
 }
 
@@ -275,6 +277,8 @@ function planRun(desired: Desired, observed: Observed): Step {
     if (!observed.imagePlaced) return wait('WaitingForImage', 'the image is being placed in the storage pool')
     return { do: 'CreateDisk' }
   }
+  const drift = machine && reportDriftOfPower(desired, machine)
+  if (drift) return drift
   if (!machine || machine.parked || machine.transient || machine.tag.slot !== claim.slot) {
     if (observed.problem) return { do: 'Wait', problem: observed.problem }
     return { do: 'Define', slot: claim.slot }

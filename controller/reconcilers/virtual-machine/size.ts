@@ -16,7 +16,7 @@ export interface ResolvedSize {
   readonly storage?: number
 }
 
-type Amounts = Pick<ResolvedSize, 'cpus' | 'memory'>
+export type Amounts = Pick<ResolvedSize, 'cpus' | 'memory'>
 
 /**
  * What is declared. A named size means what it meant when it was first used: a later change of it, or its deletion,

@@ -370,6 +370,7 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
       'spec.disks[0].deletionPolicy',
       'Unsupported',
     ),
+    refusal({ 'spec.managementPolicy': 'ObserveOnly' }, 'spec.managementPolicy', 'Unsupported'),
     refusal({ 'spec.deletionPolicy': 'Keep' }, 'spec.deletionPolicy', 'Unsupported'),
     refusal({ 'spec.deletionProtection': true }, 'spec.deletionProtection', 'must be of type string'),
     ...['9m', '87601h', '7d', '', '-1h'].map((expiresAfter) =>
@@ -450,6 +451,6 @@ export const unknownFields: Readonly<Record<Kind, Changes>> = {
     'spec.profile': 'a',
     'spec.image.family': 'debian',
     'spec.placement.pool': 'a',
-    'spec.managementPolicy': 'Managed',
+    'spec.adopt': {},
   },
 }
