@@ -78,8 +78,7 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   const volume = seen?.volumes.find(({ name }) => !isRetained(name, desired))
   if (observed.poolProblem) return { do: 'Wait', problem: observed.poolProblem }
   if (volume) return { do: 'DeleteVolume', pool: volume.pool, volume: volume.name }
-  // A call that is late could still make a volume or a definition, and nobody would be left to remove it.
-  return observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' }
+  return planEnd(observed)
 }
 
 /**
@@ -91,9 +90,11 @@ function planRetention(desired: Desired, observed: Observed, seen: MachineObserv
   if (!toldAndOpen) return observed.settled ? { do: 'LetGo' } : { do: 'AwaitSettled' }
   const bound = desired.claims.find(({ phase }) => phase === 'Bound')
   if (bound) return { do: 'Drain', slot: bound.slot }
-  const released = giveBackAny(desired.claims, desired, observed)
-  return released ?? (observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' })
+  return giveBackAny(desired.claims, desired, observed) ?? planEnd(observed)
 }
+
+/** A call that is late could still make a volume or a definition, and nobody would be left to remove it. */
+const planEnd = (observed: Observed): Step => (observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' })
 
 /** A retained disk, or what others have put over it: an external snapshot is named after its base. */
 const isRetained = (volume: string, { instanceID, retainedDisks }: Desired): boolean =>
