@@ -162,6 +162,11 @@ export const errorTable = {
     'powerState is Suspended, but the machine is off, so that there is no memory to save: set powerState to Running first.',
   ),
   NotSupported: entry('Terminal', 'Owner', 'The hypervisor cannot do this; the message says what.'),
+  Expired: entry(
+    'Terminal',
+    'Owner',
+    'Its life-time (expiresAfter) is over, and it is protected: it is stopped instead of deleted.',
+  ),
   Drifted: entry('Terminal', 'Owner', 'The machine is not as declared, by something done on the host.'),
   Vanished: entry('Terminal', 'Administrator', 'The machine is gone from the host. It is not made anew by itself.'),
   // Images

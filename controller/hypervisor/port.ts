@@ -21,6 +21,8 @@ export interface Tag {
   readonly owner: string
   /** Name of the Slot under whose claim the machine was defined. */
   readonly slot: string
+  /** It was let go of, and is nobody's of ours any more: {@link Session.release}. The rest tells whose it was. */
+  readonly released?: true
 }
 
 export type PowerState = 'Running' | 'Paused' | 'Suspended' | 'Stopped'
@@ -168,8 +170,10 @@ export interface LiveSize {
 /** Everything that a pass about one machine needs from its host, read live and at once. */
 export interface MachineObservation {
   readonly machine?: ObservedMachine
-  /** A machine that bears our id but not our tag: never touched. */
+  /** A machine that bears our id but not our tag, or a tag that says released: never touched. */
   readonly foreign?: string
+  /** Told beside `foreign`: it was ours, and was released. */
+  readonly released?: ObservedMachine
   /** Volumes named after this instance, in the pools that could be looked into. */
   readonly volumes: readonly ObservedVolume[]
   /** Those pools, by name: of a pool that is not among them nothing is known, least of all that a volume is gone. */
@@ -368,6 +372,12 @@ export interface Session {
   powerOff(instanceID: string, options?: CallOptions): Promise<void>
   /** Removes the definition of a machine that is off. Absent already: nothing. Volumes stay. */
   undefine(instanceID: string, options?: CallOptions): Promise<void>
+  /**
+   * Lets go of a machine, running or not, and leaves it and its disks as they are: its tag says so from then on, and
+   * every other effect on it is refused. Also un-parks, so that people can start it by hand. One that is off loses the
+   * slot's name from its tag, as it holds none. Released already, absent: nothing.
+   */
+  release(instanceID: string, options?: CallOptions): Promise<void>
   /**
    * Gives a machine that runs a disk, at once and in its definition, whichever of them lacks it. Both have it: nothing.
    * Off: refused, as `define` does it then. Rejects with NotSupported where the host cannot, and with DiskMissing where

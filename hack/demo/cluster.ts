@@ -44,10 +44,11 @@ function clusterOf(
   }
 }
 
-/** The custom resource definitions and Berth's own namespace. */
+/** The custom resource definitions, the admission policies and Berth's own namespace. */
 export async function installBerth(cluster: Cluster): Promise<void> {
   await cluster.kubectl(['apply', '--server-side', '--filename', join(root, 'crds')])
   await cluster.kubectl(['wait', '--for=condition=Established', '--timeout=60s', '--filename', join(root, 'crds')])
+  await cluster.kubectl(['apply', '--server-side', '--filename', join(root, 'helm/berth/policies')])
   await cluster.kubectl(
     ['apply', '--filename', '-'],
     JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'berth-system' } }),

@@ -4,6 +4,7 @@ import { dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { errorTable } from '../../controller/errors/index.ts'
 import { HypervisorMetrics } from '../../controller/hypervisor/metrics.ts'
+import { eventOfExpiry } from '../../controller/reconcilers/virtual-machine/expiry.ts'
 import { eventOfStep } from '../../controller/reconcilers/virtual-machine/history.ts'
 import type { Step } from '../../controller/reconcilers/virtual-machine/model.ts'
 import type { View } from '../../controller/reconcilers/virtual-machine/view.ts'
@@ -147,6 +148,8 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     AttachInterface: { do: 'AttachInterface', name: 'eth1', macAddress: '52:54:00:00:00:01' },
     DetachInterface: { do: 'DetachInterface', name: 'eth1', macAddress: '52:54:00:00:00:01' },
     Undefine: { do: 'Undefine' },
+    LetGo: { do: 'LetGo' },
+    Expire: { do: 'Expire' },
     DeleteVolume: { do: 'DeleteVolume', ...named },
     RemoveFinalizer: { do: 'RemoveFinalizer' },
     AwaitShutdown: { do: 'AwaitShutdown' },
@@ -163,7 +166,10 @@ test('docs/events-and-history.md has the action and reason of each step that lea
     eventOfStep({ do: 'CreateDisk', disk: 'data' }, view),
     eventOfStep(steps.AttachInterface, attached),
   ]
-  const made = events.flatMap((event) => (event ? [`\`${event.action}\` \`${event.reason}\``] : []))
+  const expiring = { at: '2026-01-01T00:00:00Z', stage: 'WithinADay', message: 'soon' } as const
+  const made = [...events, eventOfExpiry(view.vm, expiring)].flatMap((event) =>
+    event ? [`\`${event.action}\` \`${event.reason}\``] : [],
+  )
   const section = read('docs/events-and-history.md').split('## About a VirtualMachine')[1]?.split('\n## ')[0] ?? ''
   const documented = tableRows(section)
     .filter(([action = '', reason = '']) => /^`\w+`$/.test(action) && /^`\w+`$/.test(reason))

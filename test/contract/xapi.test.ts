@@ -1,5 +1,7 @@
 /** The driver contract over simulated XAPI pools. The driver was never run against a real XenServer or XCP-ng host. */
+import { Client } from '../../controller/drivers/xapi/client.ts'
 import { xapiDriver } from '../../controller/drivers/xapi/index.ts'
+import { trustingConnector } from '../../controller/drivers/xapi/trust.ts'
 import { type DriverWorld, describeDriverContract, type MarkerDamage } from '../../controller/hypervisor/contract.ts'
 import { volumeNames, type XAPITarget } from '../../controller/hypervisor/port.ts'
 import type { PoolControl } from '../../xapi-simulator/index.ts'
@@ -23,6 +25,18 @@ async function setup(): Promise<DriverWorld> {
   const { control } = pool
   control.setGuest({ agent: false })
   const target: XAPITarget = pools.target(pool)
+  /** As people do, by a session of their own. */
+  const byHand = async (method: string, ...args: readonly unknown[]) => {
+    const { username = '', password = '', certificateAuthority = '' } = target.credentials ?? {}
+    const connector = trustingConnector({ certificateAuthority }, 5_000)
+    const [member = ''] = target.members
+    const client = await Client.open({ member, username, password, connector, callTimeout: 5_000 }, {})
+    try {
+      await client.run(method, args, {})
+    } finally {
+      await client.close()
+    }
+  }
   return {
     driver: xapiDriver,
     target,
@@ -38,7 +52,12 @@ async function setup(): Promise<DriverWorld> {
     qcow2: { content: Buffer.alloc(MiB), virtualSize: MiB },
     makeForeign: async (hostName) => control.database.get('VM', control.makeForeign(hostName)).uuid,
     describeMachine: async (id) => JSON.stringify(describe(control, id)),
-    removeForeign: async (id) => control.database.remove('VM', machineOf(control, id)),
+    startByHand: (id) => byHand('VM.start', machineOf(control, id), false, false),
+    async removeForeign(id) {
+      const vm = machineOf(control, id)
+      if (control.database.get('VM', vm).power_state !== 'Halted') await byHand('VM.hard_shutdown', vm)
+      await byHand('VM.destroy', vm)
+    },
     async attachForeignInterface(id, macAddress) {
       const [network] = control.database.all('network').map(([ref]) => ref)
       const { VIFs } = control.database.get('VM', machineOf(control, id))

@@ -53,6 +53,7 @@ export class Lab {
     const lab = new Lab({ controlPlane, hypervisors, images, reference, directory, publicKey })
     await lab.kubectl('apply', '--server-side', '--filename', join(root, 'crds'))
     await lab.kubectl('wait', '--for=condition=Established', '--timeout=60s', '--filename', join(root, 'crds'))
+    await lab.kubectl('apply', '--server-side', '--filename', join(root, 'helm/berth/policies'))
     for (const name of ['berth-system', namespace]) await lab.kubectl('create', 'namespace', name)
     return lab
   }

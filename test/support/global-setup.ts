@@ -8,7 +8,7 @@ import { publishSharedControlPlane } from './shared-control-plane.ts'
 /** Where the control plane waits for the global teardown, which is a module of its own. */
 export const running = globalThis as typeof globalThis & { berthControlPlane?: ControlPlane }
 
-/** Starts the control plane that all files of the Jest project `real` share, with Berth's resource definitions. */
+/** Starts the control plane that all files of the Jest project `real` share, with Berth's resource definitions and policies. */
 export default async function start(): Promise<void> {
   const controlPlane = await startControlPlane()
   running.berthControlPlane = controlPlane
@@ -17,6 +17,7 @@ export default async function start(): Promise<void> {
     const files = definitions.flatMap((file) => ['--filename', file])
     await kubectl(controlPlane, 'apply', '--server-side', ...files)
     await kubectl(controlPlane, 'wait', '--for=condition=Established', '--timeout=60s', ...files)
+    await kubectl(controlPlane, 'apply', '--server-side', '--filename', join(root, 'helm/berth/policies'))
   } catch (error) {
     await controlPlane.stop()
     throw error

@@ -77,7 +77,7 @@ const disk = object(
     deletionPolicy: optional(
       choice(
         ['Delete', 'Retain'],
-        'What becomes of it when it leaves the list or the machine is deleted: Delete, or Retain on the host. Absent: Delete.',
+        "What becomes of it when it leaves the list or the machine is deleted: Delete, or Retain on the host. Absent: the machine's deletionPolicy.",
       ),
     ),
   },
@@ -344,6 +344,32 @@ const spec = object(
       ),
     ),
     bootstrap: withDefault(bootstrap, {}),
+    managementPolicy: withDefault(
+      choice(
+        ['Managed', 'ReportDrift'],
+        'Managed keeps the machine as declared, whatever is done to it on its host; ReportDrift changes it when the spec changes, and tells what is done on its host.',
+      ),
+      'Managed',
+    ),
+    deletionPolicy: optional(
+      choice(
+        ['Delete', 'Retain'],
+        "When this object is deleted: Delete removes the machine and its disks; Retain leaves it on its host as it is, running or not, and it is no longer Berth's. Absent: Delete.",
+      ),
+    ),
+    deletionProtection: withDefault(
+      choice(
+        ['Enabled', 'Disabled'],
+        'Enabled refuses deletion of this object. Only when its namespace, or an object that owns it, is deleted does it go too: then the machine stays on its host, as with Retain.',
+      ),
+      'Disabled',
+    ),
+    expiresAfter: optional(
+      duration(
+        'Life-time, counted from creation, not from now. After it the object is deleted, and the machine as deletionPolicy says; one that is protected is stopped instead. Events warn 7 days, 1 day and 1 hour before.',
+        { min: '10m', max: '87600h' },
+      ),
+    ),
   },
   'The machine as it is wanted.',
   { rules: [exactlyOne('size', 'resources')] },
@@ -503,6 +529,12 @@ const status = object(
         'State last seen on the host. Unknown while the host cannot be reached.',
       ),
     ),
+    reachedPowerState: optional(
+      choice(
+        ['Running', 'Stopped', 'Suspended', 'Paused'],
+        'Under managementPolicy ReportDrift: the powerState that was reached last. What differs from it since is drift.',
+      ),
+    ),
     slot: optional(text('Slot that it holds.', { max: 63 })),
     hypervisor: optional(text('Hypervisor.', { max: 63 })),
     host: optional(text('Host.', { max: 253 })),
@@ -536,6 +568,7 @@ const status = object(
     lastStop: optional(lastStop),
     startTime: optional(time('When it was seen to run under its present claim; absent until then.')),
     firstBootTime: optional(time('When it first ran; bootstrap cannot be changed after it.')),
+    expiresAt: optional(time('When its life-time is over: its creation and spec.expiresAfter.')),
     ...commonStatus([
       'Placed',
       'ImageReady',
@@ -548,6 +581,7 @@ const status = object(
       'RestartRequired',
       'Drifted',
       'DeletionBlocked',
+      'ExpiresSoon',
     ]),
   },
   'The machine as it is. Written by Berth alone.',

@@ -54,6 +54,7 @@ function world(wrap: (session: Session) => Session): DriverWorld {
       const { definition, live, power, stopReason } = host.machine(id)
       return JSON.stringify({ definition, live, power, stopReason })
     },
+    startByHand: async (id) => host.startByHand(id),
     removeForeign: async (id) => host.removeMachine(id),
     attachForeignInterface: async (id, macAddress) =>
       host.attachForeignInterface(id, { macAddress, attachment: { libvirtNetwork: 'default' } }),

@@ -230,6 +230,11 @@ export class FakeHypervisor {
     this.machines.turnOff(this.machine(id), reason)
   }
 
+  /** Somebody starts it on the host itself. */
+  startByHand(id: string): void {
+    this.machines.startByHand(this.machine(id))
+  }
+
   /** Removes the machine, running or not, without a trace; its volumes stay. */
   removeMachine(id: string): void {
     this.machines.turnOff(this.machine(id), 'Outside')

@@ -6,6 +6,7 @@ import type {
   InterfaceSpec,
   InventoryEntry,
   LiveSize,
+  MachineObservation,
   MachineSpec,
   ObservedInterface,
   ObservedMachine,
@@ -128,8 +129,9 @@ export class Machines {
   whyForeign({ id, hostName, definition, live }: FakeMachine): string | undefined {
     const tag = (definition ?? live)?.tag
     if (tag === undefined) return `machine '${hostName}' has the id ${id}, but no tag of Berth`
-    if (tag.instanceID === id) return undefined
-    return `machine '${hostName}' has the id ${id}, but its tag is of instance '${tag.instanceID}'`
+    if (tag.instanceID !== id)
+      return `machine '${hostName}' has the id ${id}, but its tag is of instance '${tag.instanceID}'`
+    return tag.released ? `machine '${hostName}' was released` : undefined
   }
 
   /** Undefined: absent. Rejects with ForeignObject what bears the id and is not ours. */
@@ -140,32 +142,35 @@ export class Machines {
     return machine
   }
 
-  observe(instanceID: string): { readonly machine?: ObservedMachine; readonly foreign?: string } {
+  observe(instanceID: string): Omit<MachineObservation, 'volumes' | 'pools'> {
     const machine = this.all.get(requireUUID(instanceID))
     if (machine === undefined) return {}
     const foreign = this.whyForeign(machine)
-    if (foreign !== undefined) return { foreign }
+    const tag = (machine.definition ?? machine.live)?.tag
+    if (foreign === undefined) return { machine: this.#seen(machine) }
+    return tag?.released && tag.instanceID === instanceID ? { foreign, released: this.#seen(machine) } : { foreign }
+  }
+
+  #seen(machine: FakeMachine): ObservedMachine {
     const { id, hostName, definition, live, power, stopReason, pauseReason } = machine
     const known = definition ?? live
     const running = live ?? definition
-    if (known?.tag === undefined || running === undefined) return {}
+    if (known?.tag === undefined || running === undefined) throw new Error(`machine '${hostName}' has no tag`)
     return {
-      machine: {
-        tag: known.tag,
-        id,
-        hostName,
-        power,
-        ...(power === 'Stopped' ? { stopReason } : {}),
-        ...(power === 'Paused' ? { pauseReason } : {}),
-        parked: isParked(machine),
-        transient: definition === undefined,
-        cpus: running.cpus,
-        memory: running.memory,
-        maxCpus: running.maxCpus,
-        maxMemory: running.maxMemory,
-        disks: observedDisks(live?.disks ?? [], definition?.disks ?? []),
-        interfaces: observedInterfaces(live?.interfaces ?? [], definition?.interfaces ?? []),
-      },
+      tag: known.tag,
+      id,
+      hostName,
+      power,
+      ...(power === 'Stopped' ? { stopReason } : {}),
+      ...(power === 'Paused' ? { pauseReason } : {}),
+      parked: isParked(machine),
+      transient: definition === undefined,
+      cpus: running.cpus,
+      memory: running.memory,
+      maxCpus: running.maxCpus,
+      maxMemory: running.maxMemory,
+      disks: observedDisks(live?.disks ?? [], definition?.disks ?? []),
+      interfaces: observedInterfaces(live?.interfaces ?? [], definition?.interfaces ?? []),
     }
   }
 
@@ -253,6 +258,13 @@ export class Machines {
     this.#requireStartable(machine, definition)
     this.#run(machine, definition, paused)
     return true
+  }
+
+  /** As people do, whoever's it is. */
+  startByHand(machine: FakeMachine): void {
+    if (machine.definition === undefined) throw new Error(`machine '${machine.hostName}' is not defined`)
+    this.#requireStartable(machine, machine.definition)
+    this.#run(machine, machine.definition, false)
   }
 
   pause(instanceID: string): boolean {
@@ -393,6 +405,15 @@ export class Machines {
     }
     this.remove(machine)
     return true
+  }
+
+  release(instanceID: string): boolean {
+    const machine = this.all.get(requireUUID(instanceID))
+    const known = machine?.definition ?? machine?.live
+    if (!known?.tag?.released || known.tag.instanceID !== instanceID) this.own(instanceID)
+    if (machine === undefined || known?.tag === undefined || (known.tag.released && !known.parked)) return false
+    const slot = machine.live === undefined ? '' : known.tag.slot
+    return this.#redefine(machine, { ...known, parked: false, tag: { ...known.tag, slot, released: true } })
   }
 
   deleteVolume(instanceID: string, pool: string, volume: string): boolean {

@@ -169,6 +169,10 @@ export class FakeSession implements Session {
     )
   }
 
+  release(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#change({ method: 'release', instanceID }, options, () => this.#host.machines.release(instanceID))
+  }
+
   deleteVolume(instanceID: string, pool: string, volume: string, options?: CallOptions): Promise<void> {
     return this.#change({ method: 'deleteVolume', instanceID, pool, volume }, options, () =>
       this.#host.machines.deleteVolume(instanceID, pool, volume),

@@ -10,6 +10,7 @@ import {
   readDomain,
 } from './domain-xml.ts'
 import { diskTarget } from './hardware.ts'
+import { releaseDomain } from './release.ts'
 import { tagNamespace } from './tag.ts'
 
 const text = fc
@@ -268,5 +269,41 @@ describe('disks that someone moved to another file', () => {
     const network = xml.replace('file="/p/root"', 'protocol="rbd" name="pool/root"')
     expect(findMovedDisk(network, disks)).toEqual({ disk: root, path: '' })
     expect(findMovedDisk(xml, [...disks, { name: 'more', pool: 'p', volume: 'more', path: '/p/more' }])).toBeUndefined()
+  })
+})
+
+describe('releasing', () => {
+  const released = (given: DomainDefinition, slot: string) => ({ ...given.tag, slot, released: true as const })
+
+  test('changes nothing but the tag, parked before or not', () => {
+    fc.assert(
+      fc.property(definition, fc.boolean(), fc.boolean(), (given, isParked, isOff) => {
+        const xml = formatDomain(given)
+        const tag = released(given, isOff ? '' : given.tag.slot)
+        const { reading, ...after } = readDomain(releaseDomain(isParked ? parkDomain(xml) : xml, tag))
+        const { reading: _, ...before } = readDomain(xml)
+        expect(reading).toEqual({ tag })
+        expect(after).toEqual(before)
+      }),
+    )
+  })
+
+  test('leaves to the byte what others wrote, and interfaces of the same network name in their metadata', () => {
+    fc.assert(
+      fc.property(definition, (given) => {
+        const foreign = `<x:machine xmlns:x="urn:x" slot="s"/><x:interface xmlns:x="urn:x"><source network="${parkedNetwork}"/></x:interface>`
+        const xml = formatDomain(given).replace('<metadata>', `<metadata>${foreign}`)
+        const text = releaseDomain(parkDomain(xml), released(given, given.tag.slot))
+        expect(text).toContain(foreign)
+        expect(text.replace(' released="true"', '')).toBe(xml)
+      }),
+    )
+  })
+
+  test('is refused where it would not come out so', () => {
+    const [given] = fc.sample(definition, 1)
+    if (given === undefined) throw new Error('no sample')
+    expect(() => releaseDomain(formatDomain(given), { ...released(given, 's1'), uid: 'another' })).toThrow(SyntaxError)
+    expect(() => releaseDomain('<domain><devices></devices></domain>', released(given, 's1'))).toThrow(SyntaxError)
   })
 })

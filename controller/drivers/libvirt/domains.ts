@@ -51,8 +51,9 @@ export function whyForeign({ reading, domain }: DefinedDomain, instanceID: strin
     const reason = 'reason' in untagged ? untagged.reason : undefined
     return `domain '${domain.name}' has the id ${domain.uuid}, but ${reason ?? 'no tag of Berth'}`
   }
-  if (tag.instanceID === instanceID) return undefined
-  return `domain '${domain.name}' has the id ${domain.uuid}, but its tag is of instance '${tag.instanceID}'`
+  if (tag.instanceID !== instanceID)
+    return `domain '${domain.name}' has the id ${domain.uuid}, but its tag is of instance '${tag.instanceID}'`
+  return tag.released ? `domain '${domain.name}' was released when its VirtualMachine was deleted` : undefined
 }
 
 /**

@@ -16,6 +16,7 @@ import type {
   InventoryEntry,
   MachineObservation,
   ObservedInterface,
+  ObservedMachine,
   PowerState,
 } from '../../hypervisor/port.ts'
 import { observedDisks, readDiskDevices, readLiveDiskDevices } from './disk-devices.ts'
@@ -36,7 +37,8 @@ export async function observeMachine(
   const { domain, reading } = found
   const foreign = whyForeign(found, instanceID)
   const { tag } = reading.reading
-  if (foreign !== undefined || tag === undefined) return { foreign: foreign ?? 'it has no tag' }
+  const wasOurs = tag?.released && tag.instanceID === instanceID
+  if (tag === undefined || (foreign !== undefined && !wasOurs)) return { foreign: foreign ?? 'it has no tag' }
   const live = await ifDefined(() =>
     Promise.all([
       domain.getState(options),
@@ -51,24 +53,20 @@ export async function observeMachine(
   const isOn = power === 'Running' || power === 'Paused'
   const xml = isOn ? await ifDefined(() => domain.getXML(0, options)) : found.xml
   if (xml === undefined) return {}
-  return {
-    machine: {
-      tag,
-      id: domain.uuid,
-      hostName: domain.name,
-      power,
-      ...(power === 'Stopped' ? { stopReason: stopReason(reason) } : {}),
-      ...(power === 'Paused' ? { pauseReason: await readPauseReason(domain, { state, reason }, options) } : {}),
-      parked: isParked(reading, persistent, hasManagedSave),
-      transient: !persistent,
-      ...sizesOf(reading, xml, info.cpus),
-      disks: observedDisks(
-        isOn ? readLiveDiskDevices(xml, found.xml) : [],
-        persistent ? readDiskDevices(found.xml) : [],
-      ),
-      interfaces: readMachineInterfaces(isOn ? parseXml(xml) : undefined, parseXml(found.xml)),
-    },
+  const machine: ObservedMachine = {
+    tag,
+    id: domain.uuid,
+    hostName: domain.name,
+    power,
+    ...(power === 'Stopped' ? { stopReason: stopReason(reason) } : {}),
+    ...(power === 'Paused' ? { pauseReason: await readPauseReason(domain, { state, reason }, options) } : {}),
+    parked: isParked(reading, persistent, hasManagedSave),
+    transient: !persistent,
+    ...sizesOf(reading, xml, info.cpus),
+    disks: observedDisks(isOn ? readLiveDiskDevices(xml, found.xml) : [], persistent ? readDiskDevices(found.xml) : []),
+    interfaces: readMachineInterfaces(isOn ? parseXml(xml) : undefined, parseXml(found.xml)),
   }
+  return foreign === undefined ? { machine } : { foreign, released: machine }
 }
 
 /** libxl counts its own needs into what a running guest has at most: there, the definition that runs tells. */

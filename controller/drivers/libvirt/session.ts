@@ -33,6 +33,7 @@ import { listMachines, observeInterfaces, observeMachine } from './observe.ts'
 import { defineDirectoryPool, findPool, observePool } from './pools.ts'
 import { discardMemory, pause, powerOff, shutdown, start, suspend, unpause } from './power.ts'
 import { PoolRefresher } from './refresher.ts'
+import { release } from './release.ts'
 import { resize } from './resize.ts'
 import { activePool, volumesOfInstance } from './volumes.ts'
 
@@ -208,6 +209,10 @@ export class LibvirtSession implements Session {
     return this.#call('Mutation', 'operations', options, (connection, calls) =>
       growDisk(connection, instanceID, pool, volume, capacity, calls),
     )
+  }
+
+  async release(instanceID: string, options?: CallOptions): Promise<void> {
+    return this.#call('Mutation', 'operations', options, (connection, calls) => release(connection, instanceID, calls))
   }
 
   async deleteVolume(instanceID: string, pool: string, volume: string, options?: CallOptions): Promise<void> {

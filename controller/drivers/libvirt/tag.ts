@@ -14,7 +14,10 @@ export type TagReading = { readonly tag: Tag } | { readonly tag?: undefined; rea
 
 /** Our element: the tag as attributes; `details` are its children, named without prefix. */
 export function tagElement(tag: Tag, details: readonly Element[] = []): Element {
-  const attributes = Object.fromEntries(fields.map((field) => [field, tag[field]]))
+  const attributes = {
+    ...Object.fromEntries(fields.map((field) => [field, tag[field]])),
+    ...(tag.released ? { released: 'true' } : {}),
+  }
   return element(
     `${tagPrefix}:machine`,
     { [`xmlns:${tagPrefix}`]: tagNamespace, schema: tag.schema, ...attributes },
@@ -57,5 +60,6 @@ export function readTag(domain: Element): TagReading {
   const values = fields.map((field) => [field, found.attributes[field]] as const)
   const missing = values.filter(([, value]) => value === undefined).map(([field]) => field)
   if (missing.length > 0) return { reason: `its tag lacks ${missing.join(', ')}` }
-  return { tag: { schema, ...(Object.fromEntries(values) as Omit<Tag, 'schema'>) } }
+  const released = found.attributes['released'] === undefined ? {} : { released: true as const }
+  return { tag: { schema, ...(Object.fromEntries(values) as Omit<Tag, 'schema' | 'released'>), ...released } }
 }

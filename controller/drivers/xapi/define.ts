@@ -15,7 +15,7 @@ import {
   seedDevice,
   unmarkLeaving,
 } from './machine-disks.ts'
-import { isParked, type OwnMachine, powerOf, requireIdle, requireOwn, type VM } from './machines.ts'
+import { isParked, type OwnMachine, powerOf, requireIdle, requireOwn, sight, type VM } from './machines.ts'
 import type { PoolView, VDI } from './pool.ts'
 import { destroyVBD, writeSeed } from './seed.ts'
 import { keys, tagMap } from './tag.ts'
@@ -203,6 +203,29 @@ export async function undefine(view: PoolView, instanceID: string, options: Call
   if (power === 'Suspended') await view.client.run('VM.hard_shutdown', [own.vm.ref], options)
   await adoptMoved(view, instanceID, own.vm, options)
   for (const { ref } of [...surplus, own.vm]) await destroyMachine(view, ref, options)
+}
+
+/**
+ * See `Session.release`. What lost calls made beside it goes first: it is found by the tag of ours alone. The tag comes
+ * before the fence is taken down, since from then on nothing else touches it.
+ */
+export async function release(view: PoolView, instanceID: string, options: CallOptions): Promise<void> {
+  const { own, released, surplus, foreign } = sight(await view.vms(), instanceID)
+  const found = own ?? released
+  if (found === undefined) {
+    if (foreign !== undefined) throw new BerthError('ForeignObject', `Not touched: ${foreign}.`)
+    return
+  }
+  const { vm, tag } = found
+  if (own !== undefined) {
+    requireIdle(vm)
+    requireNeverRan(surplus)
+    for (const { ref } of surplus) await destroyMachine(view, ref, options)
+    const isOff = vm.power_state === 'Halted' || vm.power_state === 'Suspended'
+    const tags = tagMap({ ...tag, slot: isOff ? '' : tag.slot, released: true })
+    await view.client.change('VM.set_other_config', [vm.ref, { ...vm.other_config, ...tags }], options)
+  }
+  await setBlocked(view, vm, unblocked(vm.blocked_operations), options)
 }
 
 /** What a lost call made is parked from its first moment on. Anything else a person has made of ours. */

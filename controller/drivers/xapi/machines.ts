@@ -22,6 +22,8 @@ export interface Sighting {
   readonly surplus: readonly VM[]
   /** Why a VM that names this instance is not ours. */
   readonly foreign?: string
+  /** Beside `foreign`: it was ours, and was released. */
+  readonly released?: OwnMachine
 }
 
 /** Operations that a parked machine is refused, and the reason that XAPI tells with the refusal. */
@@ -76,7 +78,10 @@ export function sight(vms: readonly VM[], instanceID: string): Sighting {
   const [own, ...rest] = read
     .flatMap(({ vm, reading: { tag } }) => (tag ? [{ vm, tag, whole: vm.other_config[keys.self] === vm.uuid }] : []))
     .toSorted(byPrecedence)
-  return own ? { own, surplus: rest.map(({ vm }) => vm) } : { surplus: [] }
+  if (own === undefined) return { surplus: [] }
+  const surplus = rest.map(({ vm }) => vm)
+  if (!own.tag.released) return { own, surplus }
+  return { surplus, released: own, foreign: `VM '${own.vm.name_label}' (${own.vm.uuid}) was released` }
 }
 
 function byPrecedence(one: OwnMachine, other: OwnMachine): number {
@@ -86,8 +91,8 @@ function byPrecedence(one: OwnMachine, other: OwnMachine): number {
 }
 
 /** What every effect begins with. Rejects with ForeignObject when a VM that names the instance is not ours. */
-export function requireOwn(vms: readonly VM[], instanceID: string): Omit<Sighting, 'foreign'> {
-  const { foreign, ...sighting } = sight(vms, instanceID)
+export function requireOwn(vms: readonly VM[], instanceID: string): Pick<Sighting, 'own' | 'surplus'> {
+  const { foreign, released: _, ...sighting } = sight(vms, instanceID)
   if (foreign !== undefined) throw new BerthError('ForeignObject', `Not touched: ${foreign}.`)
   return sighting
 }

@@ -1,37 +1,43 @@
-import type { CallOptions, InventoryEntry, MachineObservation, ObservedInterface } from '../../hypervisor/port.ts'
+import type {
+  CallOptions,
+  InventoryEntry,
+  MachineObservation,
+  ObservedInterface,
+  ObservedMachine,
+} from '../../hypervisor/port.ts'
 import { failedWith } from './errors.ts'
 import { observeInterfaces } from './interfaces.ts'
 import { observeDisks } from './machine-disks.ts'
-import { isParked, pauseReasonOf, powerOf, requireOwn, sight } from './machines.ts'
+import { isParked, type OwnMachine, pauseReasonOf, powerOf, requireOwn, sight } from './machines.ts'
 import type { PoolView } from './pool.ts'
 import { found, type GuestMetricsRecord, nullRef, type Records, type VIFRecord } from './records.ts'
 import { keys } from './tag.ts'
 import { volumesOfInstance } from './volumes.ts'
 
 export async function observe(view: PoolView, instanceID: string): Promise<MachineObservation> {
-  const { own, foreign } = sight(await view.vms(), instanceID)
+  const { own, released, foreign } = sight(await view.vms(), instanceID)
   const storage = await volumesOfInstance(view, instanceID, own?.vm)
-  if (foreign !== undefined) return { ...storage, foreign }
-  if (own === undefined) return storage
-  const { vm, tag } = own
+  if (foreign !== undefined)
+    return { ...storage, foreign, ...(released ? { released: await observed(view, released) } : {}) }
+  return own === undefined ? storage : { ...storage, machine: await observed(view, own) }
+}
+
+async function observed(view: PoolView, { vm, tag }: OwnMachine): Promise<ObservedMachine> {
   const power = powerOf(vm)
   return {
-    ...storage,
-    machine: {
-      tag,
-      id: vm.uuid,
-      hostName: vm.name_label,
-      power,
-      // XAPI keeps no reason.
-      ...(power === 'Stopped' ? { stopReason: 'Unknown' as const } : {}),
-      ...(power === 'Paused' ? { pauseReason: pauseReasonOf(vm) } : {}),
-      parked: isParked(vm),
-      transient: false,
-      cpus: Number(vm.VCPUs_max),
-      memory: Number(vm.memory_static_max),
-      disks: await observeDisks(view, vm, instanceID),
-      interfaces: await observeInterfaces(view, vm),
-    },
+    tag,
+    id: vm.uuid,
+    hostName: vm.name_label,
+    power,
+    // XAPI keeps no reason.
+    ...(power === 'Stopped' ? { stopReason: 'Unknown' as const } : {}),
+    ...(power === 'Paused' ? { pauseReason: pauseReasonOf(vm) } : {}),
+    parked: isParked(vm),
+    transient: false,
+    cpus: Number(vm.VCPUs_max),
+    memory: Number(vm.memory_static_max),
+    disks: await observeDisks(view, vm, tag.instanceID),
+    interfaces: await observeInterfaces(view, vm),
   }
 }
 
@@ -50,8 +56,9 @@ export async function list(view: PoolView): Promise<InventoryEntry[]> {
 function ownTag(vms: Awaited<ReturnType<PoolView['vms']>>, ref: string) {
   const instanceID = vms[0]?.other_config[keys.instanceID]
   if (instanceID === undefined || !isUUID(instanceID)) return undefined
-  const { own } = sight(vms, instanceID)
-  return own?.vm.ref === ref ? own.tag : undefined
+  const { own, released } = sight(vms, instanceID)
+  const bearer = own ?? released
+  return bearer?.vm.ref === ref ? bearer.tag : undefined
 }
 
 const isUUID = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)

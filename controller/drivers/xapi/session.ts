@@ -20,7 +20,7 @@ import type {
 } from '../../hypervisor/port.ts'
 import { requireUUID } from '../shared/instance-id.ts'
 import { type Client, interruptible } from './client.ts'
-import { define, park, undefine } from './define.ts'
+import { define, park, release, undefine } from './define.ts'
 import { attachDisk, detachDisk, growDisk } from './disk-changes.ts'
 import { createDisk, deleteVolume } from './disks.ts'
 import { mapError } from './errors.ts'
@@ -174,6 +174,10 @@ export class XAPISession implements Session {
     options: CallOptions = {},
   ): Promise<void> {
     return growDisk(this.#view, instanceID, pool, volume, capacity, options)
+  }
+
+  release(instanceID: string, options: CallOptions = {}): Promise<void> {
+    return release(this.#view, instanceID, options)
   }
 
   async deleteVolume(instanceID: string, pool: string, volume: string, options: CallOptions = {}): Promise<void> {

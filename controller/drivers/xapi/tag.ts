@@ -26,6 +26,8 @@ export const keys = {
   disk: 'berth.dev/disk',
   /** Of a VBD: the machine is not to have it any more. */
   leaving: 'berth.dev/leaving',
+  /** It was let go of. */
+  released: 'berth.dev/released',
   /** Task that copies an image into a volume. */
   task: 'berth.dev/task',
 } as const
@@ -37,7 +39,7 @@ export function tagMap(tag: Tag): StringMap {
     if (isStorable(value)) continue
     throw new BerthError('InvalidConfiguration', `XAPI cannot store ${key}: it has characters that XML has not.`)
   }
-  return { [keys.schema]: schema, ...map }
+  return { [keys.schema]: schema, ...map, ...(tag.released ? { [keys.released]: 'true' } : {}) }
 }
 
 const isStorable = (text: string): boolean =>
@@ -57,5 +59,6 @@ export function readTag(map: StringMap): TagReading {
   const values = fields.map((field) => [field, map[`berth.dev/${field}`]] as const)
   const missing = values.filter(([, value]) => value === undefined).map(([field]) => field)
   if (missing.length > 0) return { reason: `its tag lacks ${missing.join(', ')}` }
-  return { tag: { schema: 1, ...(Object.fromEntries(values) as Omit<Tag, 'schema'>) } }
+  const released = map[keys.released] === undefined ? {} : { released: true as const }
+  return { tag: { schema: 1, ...(Object.fromEntries(values) as Omit<Tag, 'schema' | 'released'>), ...released } }
 }

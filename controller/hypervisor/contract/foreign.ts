@@ -43,6 +43,7 @@ export function describeForeign(bench: Bench): void {
           bench.session.attachDisk(id, { name: 'data', pool: bench.world.pool, volume: volumeNames.disk(id, 'data') }),
           bench.session.detachDisk(id, 'root'),
           bench.session.growDisk(id, bench.world.pool, volumeNames.disk(id, 'root'), 1),
+          bench.session.release(id),
           bench.session.deleteVolume(id, bench.world.pool, volumeNames.disk(id, 'root')),
         ]) {
           await expectRefusal(effect, 'ForeignObject')

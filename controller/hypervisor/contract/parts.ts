@@ -8,6 +8,7 @@ import { describeInterfaceChanges } from './interface-changes.ts'
 import { describeMachines } from './machines.ts'
 import { describeParking } from './parking.ts'
 import { describePausing } from './pausing.ts'
+import { describeReleasing } from './releasing.ts'
 import { describeResizing } from './resizing.ts'
 import { describeStorage } from './storage.ts'
 import { describeSuspending } from './suspending.ts'
@@ -22,6 +23,7 @@ export function describeContract(bench: Bench): void {
   describeResizing(bench)
   describeInterfaceChanges(bench)
   describeForeign(bench)
+  describeReleasing(bench)
   describeImages(bench)
   describeDisks(bench)
   describeDiskChanges(bench)

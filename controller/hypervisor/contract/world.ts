@@ -32,6 +32,9 @@ export interface DriverWorld {
   makeForeign(hostName: string, id: string): Promise<string>
   /** All that the host knows of the definition and state of an instance, or a foreign id: equal when nobody touched it. */
   describeMachine(id: string): Promise<string>
+  /** Starts a machine as people do on the host itself, by the id that it has there. */
+  startByHand(id: string): Promise<void>
+  /** Running or not, with a saved memory or without. */
   removeForeign(id: string): Promise<void>
   /** Gives a running machine an interface, now and in its definition, of which Berth knows nothing. */
   attachForeignInterface(instanceID: string, macAddress: string): Promise<void>

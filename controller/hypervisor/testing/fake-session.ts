@@ -177,23 +177,9 @@ export class FakeSession implements Session {
     const reason = { ...(power === 'Stopped' ? { stopReason } : {}), ...(power === 'Paused' ? { pauseReason } : {}) }
     const interfaces = interfacesOf(machine)
     const disks = observedDisks(machine)
-    return {
-      machine: {
-        tag,
-        id: instanceID,
-        hostName,
-        power,
-        parked,
-        transient,
-        cpus,
-        memory,
-        disks,
-        interfaces,
-        ...most,
-        ...reason,
-      },
-      ...storage,
-    }
+    const hardware = { cpus, memory, disks, interfaces, ...most }
+    const seen = { tag, id: instanceID, hostName, power, parked, transient, ...hardware, ...reason }
+    return tag.released ? { foreign: 'it was released', released: seen, ...storage } : { machine: seen, ...storage }
   }
 
   async list(): Promise<readonly InventoryEntry[]> {
@@ -352,6 +338,16 @@ export class FakeSession implements Session {
     this.#host.machines.delete(instanceID)
   }
 
+  async release(instanceID: string): Promise<void> {
+    const machine = this.#host.machines.get(instanceID)
+    if (!machine?.spec.tag.released) this.#own(instanceID)
+    if (!machine || (machine.spec.tag.released && !machine.parked)) return
+    const slot = isOn(machine) ? machine.spec.tag.slot : ''
+    machine.spec = { ...machine.spec, tag: { ...machine.spec.tag, slot, released: true } }
+    machine.parked = false
+    machine.transient = false
+  }
+
   async attachDisk(instanceID: string, disk: DiskSpec): Promise<void> {
     const machine = this.#on(instanceID)
     this.#requireFeature('HotPlugDisk')
@@ -453,8 +449,10 @@ export class FakeSession implements Session {
 
   /** Undefined: absent. One that is not ours is never touched. */
   #own(instanceID: string): FakeMachine | undefined {
-    if (this.#host.foreign.has(instanceID)) throw new BerthError('ForeignObject', 'it is not ours')
-    return this.#host.machines.get(instanceID)
+    const machine = this.#host.machines.get(instanceID)
+    if (this.#host.foreign.has(instanceID) || machine?.spec.tag.released)
+      throw new BerthError('ForeignObject', 'it is not ours')
+    return machine
   }
 
   /** Refuses what is absent or off. */

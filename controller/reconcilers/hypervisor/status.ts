@@ -30,7 +30,7 @@ export function fieldsOf(
     free: slots.filter(({ status }) => status?.phase === 'Free').length,
     bound: slots.filter(({ status }) => status?.phase === 'Bound' || status?.phase === 'Releasing').length,
   }
-  const foreign = inventory?.filter(({ tag }) => tag === undefined).map(({ hostName }) => hostName)
+  const foreign = inventory?.filter(({ tag }) => !tag || tag.released).map(({ hostName }) => hostName)
   const unmanaged = foreign
     ? {
         count: foreign.length,

@@ -42,8 +42,9 @@ export async function releaseOrphan(
   const settleTime = host.callTimeout + dependencies.hostJobWait
   // Before the host is looked at: a call that arrives in between is then either seen, or still counted.
   const settled = settling.settled(uid, uid, settleTime)
-  const { machine, foreign } = await host.session.observe(uid, { signal })
-  if (foreign !== undefined) return 'Runs'
+  const { machine, foreign, released } = await host.session.observe(uid, { signal })
+  // What was let go of is as any machine of others' there.
+  if (foreign !== undefined && !released) return 'Runs'
   // A saved memory cannot be fenced off, and is somebody's: a person must look there too.
   if (machine && machine.power !== 'Stopped') return 'Runs'
   if (machine && !machine.parked) {

@@ -24,6 +24,8 @@ const lookAgainAfter = 30_000
 export class SlotReconciler implements Reconciler {
   readonly name = 'slot'
   readonly #dependencies: SlotDependencies
+  /** Those that were held when they were looked at last. */
+  readonly #held = new Set<string>()
 
   constructor(dependencies: SlotDependencies) {
     this.#dependencies = dependencies
@@ -49,21 +51,25 @@ export class SlotReconciler implements Reconciler {
     if (isUntried(slot.spec.hypervisor, this.#dependencies)) return {}
     const orphan = held ? await releaseOrphan(slot, this.#dependencies, signal) : 'None'
     if (orphan === 'Stepped') return { requeueAfter: 0 }
-    const seen = { ...(await this.#observe(slot, signal)), abandoned: orphan === 'Runs' }
+    // Given back, but not free: what was left there may be younger than the last listing.
+    const isLeft = this.#held.has(key) && slot.status?.phase === 'Unavailable'
+    const seen = { ...(await this.#observe(slot, isLeft, signal)), abandoned: orphan === 'Runs' }
     const { phase, facts } = planSlot(seen)
     const { consumerRef } = slot.status ?? {}
     const now = new Date(clock.now()).toISOString()
     await writeStatus(client, slots, slot, { phase, ...(consumerRef ? { consumerRef } : {}) }, facts, { now, signal })
+    if (held) this.#held.add(key)
+    else this.#held.delete(key)
     // A machine of ours that goes wakes its own object, not this slot.
     return seen.occupants.length > 0 || seen.abandoned ? { requeueAfter: lookAgainAfter } : {}
   }
 
-  async #observe(slot: ReadObject<Slot>, signal: AbortSignal): Promise<Omit<SlotFacts, 'abandoned'>> {
+  async #observe(slot: ReadObject<Slot>, isLeft: boolean, signal: AbortSignal): Promise<Omit<SlotFacts, 'abandoned'>> {
     const { caches, inventories, cluster } = this.#dependencies
     const hypervisor = caches.hypervisors.get(slot.spec.hypervisor)
     const reachable = hypervisor !== undefined && conditionIs(hypervisor, 'Reachable', 'True')
     const list = (anew: boolean) => inventories.of(slot.spec.hypervisor, signal, { anew })
-    const inventory = reachable ? await list(false) : undefined
+    const inventory = reachable ? await list(isLeft) : undefined
     const consumer = slot.status?.consumerRef
     const [holder] = consumer ? caches.virtualMachines.byIndex('uid', consumer.uid) : []
     const instanceID = holder?.status?.instanceID ?? consumer?.uid
@@ -76,7 +82,7 @@ export class SlotReconciler implements Reconciler {
             tag.instanceID !== instanceID &&
             (power === 'Running' || power === 'Paused'),
         )
-        .map(({ hostName }) => hostName)
+        .map(({ hostName, tag }) => (tag?.released ? `${hostName} (released)` : hostName))
     // What was listed before this slot was read may be of its last consumer, which is gone.
     const suspects = occupantsIn(inventory)
     const occupants = suspects.length > 0 ? occupantsIn(await list(true)) : suspects

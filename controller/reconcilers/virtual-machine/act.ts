@@ -14,6 +14,7 @@ import { changeInterface } from './interface-work.ts'
 import { giveBackAddresses, leaseAddresses } from './lease-addresses.ts'
 import { machineSpec } from './machine.ts'
 import type { Problem, Step } from './model.ts'
+import { runs } from './power.ts'
 import type { View } from './view.ts'
 
 /** Record, RecordDisks, MarkRunning, MarkStopped, BeginRestart, BeginSuspend, ServeRestart and ClearRecord have their whole effect in the status that the pass writes. */
@@ -105,6 +106,14 @@ export async function act(
     }
     case 'Undefine':
       return onHost((session) => session.undefine(instanceID, { signal }))
+    case 'Expire': {
+      const { namespace, name, uid, resourceVersion } = vm.metadata
+      const key = { ...(namespace === undefined ? {} : { namespace }), name }
+      // As it was read: a life-time that was prolonged meanwhile keeps it.
+      return client.delete(virtualMachines, key, { uid, resourceVersion }, { signal })
+    }
+    case 'LetGo':
+      return onHost((session) => session.release(instanceID, { signal }))
     case 'DeleteVolume':
       if (step.disk !== undefined) return workOnDisk(step.do, step.disk, view, dependencies, memory, signal)
       return onHost((session) => session.deleteVolume(instanceID, step.pool, step.volume, { signal }))
@@ -172,7 +181,7 @@ async function claim(
 async function moveSlot(
   name: string,
   phase: 'Releasing' | 'Free',
-  { claimed }: View,
+  { claimed, observed }: View,
   { caches, client }: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
@@ -180,7 +189,11 @@ async function moveSlot(
   if (!slot?.status?.consumerRef) throw new BerthError('Conflict', `slot ${name} is not held any more`)
   const { consumerRef, ...rest } = slot.status
   const isClosed = closedBy(slot, caches.hypervisors.get(slot.spec.hypervisor)) !== undefined
-  const usable = !isClosed && !conditionIs(slot, 'Occupied', 'True')
+  const host = observed.hosts.get(slot.spec.hypervisor)
+  const left = host?.reachable ? host.observation.released : undefined
+  // What was let go of and runs on is a machine of others' there, until it is off.
+  const isOccupied = conditionIs(slot, 'Occupied', 'True') || (runs(left) && left.tag.slot === name)
+  const usable = !isClosed && !isOccupied
   const status: SlotStatus =
     phase === 'Releasing' ? { ...rest, consumerRef, phase } : { ...rest, phase: usable ? 'Free' : 'Unavailable' }
   await client.applyStatus(slots, slot, status, { signal })

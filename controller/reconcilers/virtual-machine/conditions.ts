@@ -5,6 +5,8 @@ import type { ConditionFact } from '../../runtime/port.ts'
 import { isFalse, isTrue, isUnknown, summarize } from '../shared/conditions.ts'
 import { pendingChanges } from './changes.ts'
 import { dataDisksReady } from './disk-condition.ts'
+import { driftOfSize } from './drift.ts'
+import { expiresSoon } from './expiry.ts'
 import { planHardware } from './hardware.ts'
 import { knownAddresses } from './known-addresses.ts'
 import type { Problem, Step } from './model.ts'
@@ -52,6 +54,8 @@ export function conditionsOf(view: View, step: Step, problem: Problem | undefine
   add(agentConnected(view))
   add(reachable(view))
   add(restartRequired(view))
+  add(sizeDrifted(view))
+  add(view.expiry && expiresSoon(view.expiry))
   if (problem) {
     const type = shownIn[problem.code] ?? 'PowerStateSynced'
     add(
@@ -88,8 +92,10 @@ function ready(
       problem?.code ?? 'Deleting',
       problem?.message ??
         (step.do === 'AwaitSettled'
-          ? 'removed; waiting until no earlier call can still arrive at the host'
-          : 'the machine is being removed from its host'),
+          ? 'waiting until no earlier call can still arrive at the host'
+          : desired.retained
+            ? 'the machine is being let go of, and stays on its host'
+            : 'the machine is being removed from its host'),
     )
   if (problem) return isFalse('Ready', problem.code, problem.message)
   const failing = precedence
@@ -159,6 +165,14 @@ function restartRequired(view: View): ConditionFact | undefined {
   if (changes.length === 0) return undefined
   const list = changes.map(({ field, from, to }) => `${field}: ${from} → ${to}`).join('; ')
   return isTrue('RestartRequired', 'ChangesPending', `not applied yet: ${list}`)
+}
+
+function sizeDrifted(view: View): ConditionFact | undefined {
+  const { vm, resolved } = view
+  const machine = machineOf(view)
+  if (!machine || 'problem' in resolved.size) return undefined
+  const drift = driftOfSize(vm, resolved.size.value, machine)
+  return drift === undefined ? undefined : isTrue('Drifted', 'Changed', drift)
 }
 
 function reachable(view: View): ConditionFact | undefined {

@@ -2,7 +2,8 @@
 import { finalizers, type Slot, type VirtualMachine } from '../../api/index.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import { conditionIs, conditionOf } from '../shared/conditions.ts'
-import { isSame } from './disk-facts.ts'
+import { isDiskRetained, isSame } from './disk-facts.ts'
+import { isExpired, isProtected } from './expiry.ts'
 import type { Claim, Desired, Restart } from './model.ts'
 import { instanceIDOf } from './resolve.ts'
 
@@ -11,7 +12,8 @@ export const savingMemory = 'SavingMemory'
 
 export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot[]): Desired {
   const { spec, status, metadata } = vm
-  const powerState = spec.powerState ?? 'Running'
+  const expired = isExpired(vm) ? (isProtected(vm) ? ('Stop' as const) : ('Delete' as const)) : undefined
+  const powerState = expired ? 'Stopped' : (spec.powerState ?? 'Running')
   const restart = newRestart(vm)
   const halted = haltedBy(vm)
   return {
@@ -32,6 +34,13 @@ export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot
     saving: status?.progress?.step === savingMemory,
     seenThere: status?.slot !== undefined && status.hypervisorID !== undefined,
     diskMade: status?.disks?.some(({ name, state }) => name === 'root' && state !== 'Creating') ?? false,
+    ...(expired === undefined ? {} : { expired }),
+    reportsDrift:
+      spec.managementPolicy === 'ReportDrift' &&
+      status?.reachedPowerState === powerState &&
+      restart === undefined &&
+      status.restarting === undefined,
+    retained: isRetained(vm),
     retainedDisks: retainedDisks(vm),
     dataDisks: (status?.disks ?? []).map(({ name }) => name).filter((name) => name !== 'root'),
     booted: status?.firstBootTime !== undefined,
@@ -39,16 +48,20 @@ export function desiredOf(vm: ReadObject<VirtualMachine>, claimed: readonly Slot
 }
 
 /** As declared; of what has left the spec, as it was told last. */
-function retainedDisks({ spec, status }: VirtualMachine): string[] {
+function retainedDisks(vm: VirtualMachine): string[] {
+  const { spec, status } = vm
   const declared = spec.disks ?? []
   const left = (status?.disks ?? []).filter(
     (entry) => entry.name !== 'root' && !declared.some((disk) => disk.name === entry.name && isSame(disk, entry)),
   )
   const leaving = new Set(left.map(({ name }) => name))
   return [...declared.filter(({ name }) => !leaving.has(name)), ...left]
-    .filter(({ deletionPolicy }) => deletionPolicy === 'Retain')
+    .filter((disk) => isDiskRetained(vm, disk))
     .map(({ name }) => name)
 }
+
+/** What is protected and deleted all the same went with its namespace, or with its owner: nobody meant its guest. */
+const isRetained = (vm: VirtualMachine): boolean => vm.spec.deletionPolicy === 'Retain' || isProtected(vm)
 
 /** The restart that is asked for, unless it was served. */
 function newRestart({ spec, status }: VirtualMachine): Restart | undefined {

@@ -21,6 +21,10 @@ export interface DiskContext {
   readonly attempts: (disk: string) => { readonly held?: DiskWork; readonly problem?: Problem }
 }
 
+/** Without a policy of its own a disk has the machine's. */
+export const isDiskRetained = (vm: VirtualMachine, { deletionPolicy }: Pick<Disk, 'deletionPolicy'>): boolean =>
+  (deletionPolicy ?? vm.spec.deletionPolicy) === 'Retain'
+
 /** Root first, then as the spec lists them, then those that have left it. */
 export function diskFacts(vm: ReadObject<VirtualMachine>, context: DiskContext): DiskFacts[] {
   const recorded = vm.status?.disks ?? []
@@ -75,7 +79,7 @@ function factsOf(
     attached: device?.attached ?? false,
     defined: device?.defined ?? false,
     imagePlaced: image === undefined || isPlaced(image, vm.metadata.namespace, storagePool, caches),
-    retained: ((isDeclared ? asked : entry)?.deletionPolicy ?? 'Delete') === 'Retain',
+    retained: isDiskRetained(vm, (isDeclared ? asked : entry) ?? {}),
     overlaid: overlay !== undefined,
     ...(device?.target === undefined ? {} : { target: device.target }),
     ...(tried.held === undefined ? {} : { held: tried.held }),

@@ -40,7 +40,7 @@ export function planDisks(desired: Desired, observed: Observed): Step | undefine
   if (changes.length > 0) return { do: 'RecordDisks', changes }
   const steps = disks.flatMap((disk) => {
     if (leaves(disk)) return planRemoval(disk, observed) ?? []
-    return on ? (planAddition(disk, observed) ?? []) : (planGrowth(disk) ?? [])
+    return on ? (planAddition(disk, desired, observed) ?? []) : (planGrowth(disk) ?? [])
   })
   return steps.find((step) => step.do !== 'AwaitSettled') ?? steps[0]
 }
@@ -123,10 +123,12 @@ function planRemoval(disk: DiskFacts, { settled, features = [] }: Observed): Ste
   return { do: 'DeleteVolume', pool, volume: volumeName, disk: name }
 }
 
-function planAddition(disk: DiskFacts, { features = [] }: Observed): Step | undefined {
+function planAddition(disk: DiskFacts, { reportsDrift }: Desired, { features = [] }: Observed): Step | undefined {
   const grows = !disk.attached || features.includes('GrowDisk')
   const step = planCreation(disk) ?? (grows ? planGrowth(disk) : undefined)
   if (step || isRoot(disk) || disk.volume !== 'There' || disk.recorded === undefined) return step
+  // One that was part of it was taken out by somebody: told, and left.
+  if (reportsDrift && disk.recorded === 'Ready') return undefined
   const attaches = !(disk.attached && disk.defined) && features.includes('HotPlugDisk') && may(disk, 'AttachDisk')
   return attaches ? { do: 'AttachDisk', disk: disk.name } : undefined
 }

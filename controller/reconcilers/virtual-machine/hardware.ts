@@ -3,14 +3,14 @@ import { planDisks } from './disks.ts'
 import { planInterfaces } from './interfaces.ts'
 import type { Desired, Observed, Step } from './model.ts'
 
-const parts: readonly ((desired: Desired, observed: Observed) => Step | undefined)[] = [
-  planSize,
-  planDisks,
-  planInterfaces,
-]
+type Part = (desired: Desired, observed: Observed) => Step | undefined
+
+const parts: readonly Part[] = [planSize, planDisks, planInterfaces]
+/** Of size and interfaces nobody can tell what the spec has changed from what was done on the host: they wait for a start. */
+const whereDriftIsReported: readonly Part[] = [planDisks]
 
 export function planHardware(desired: Desired, observed: Observed): Step | undefined {
-  for (const part of parts) {
+  for (const part of desired.reportsDrift ? whereDriftIsReported : parts) {
     const step = part(desired, observed)
     if (step) return step
   }

@@ -93,6 +93,14 @@ function lineOf(step: Step, view: View): Line | undefined {
       return lineOfInterface(step, view)
     case 'Undefine':
       return { action: 'Delete', reason: 'Deleted', note: `removed from hypervisor ${host}` }
+    case 'Expire':
+      return { action: 'Expire', reason: 'Expired', note: view.expiry?.message ?? 'its life-time is over' }
+    case 'LetGo':
+      return {
+        action: 'Retain',
+        reason: 'Retained',
+        note: `let go of, and left on hypervisor ${host} as it is (${machineOf(view)?.power}): ${machineOf(view)?.hostName}, disks ${vm.status?.disks?.map(({ volume }) => volume).join(', ')}`,
+      }
     case 'DeleteVolume':
       return {
         action: 'DeleteDisk',
@@ -100,7 +108,8 @@ function lineOf(step: Step, view: View): Line | undefined {
         note: `volume ${step.volume} deleted from storage pool ${step.pool}`,
       }
     case 'RemoveFinalizer':
-      return desired.retainedDisks.length === 0 || host === undefined
+      // What was let go of was told of then.
+      return machineOf(view) || desired.retainedDisks.length === 0 || host === undefined
         ? undefined
         : {
             action: 'RetainDisk',

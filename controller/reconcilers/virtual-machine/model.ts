@@ -43,6 +43,8 @@ export interface Desired {
   readonly runSeen: boolean
   /** The guest shut itself down or crashed, is to stay off then, and the user has not spoken since. */
   readonly halted?: GuestsWish
+  /** What differs from powerState was done on the host, since it was reached: it is told, and left. */
+  readonly reportsDrift?: boolean
   readonly onGuestShutdown: 'Stop' | 'Restart'
   readonly onCrash: 'Stop' | 'Restart'
   /** spec.restart, while its token is another than the one served last. */
@@ -55,6 +57,10 @@ export interface Desired {
   readonly restarting?: Restart
   /** The root disk was seen to be made. */
   readonly diskMade: boolean
+  /** Its life-time is over, and that was said in time: it goes, or is off where it is protected. */
+  readonly expired?: 'Delete' | 'Stop'
+  /** Deleted, it is left on its host as it is, with all of its disks. */
+  readonly retained?: boolean
   /** Disks that outlive the machine. */
   readonly retainedDisks: readonly string[]
   /** Disks beside the root that are recorded: what else bears the machine's id was kept once, and is left alone. */
@@ -155,6 +161,10 @@ export type Step =
   | { readonly do: 'Undefine' }
   /** `disk`: the machine stays, and this disk was removed from it. */
   | { readonly do: 'DeleteVolume'; readonly pool: string; readonly volume: string; readonly disk?: string }
+  /** Its life-time is over: its object is deleted. */
+  | { readonly do: 'Expire' }
+  /** It stays on its host, and is not ours any more. */
+  | { readonly do: 'LetGo' }
   | { readonly do: 'RemoveFinalizer' }
   | { readonly do: 'Wait'; readonly problem: Problem }
   /** The host holds it for a job of its own, and lets it go on then. */

@@ -12,6 +12,7 @@ import { desiredOf } from './desired.ts'
 import { diskFacts } from './disk-facts.ts'
 import type { DiskFacts } from './disk-model.ts'
 import { isUsable } from './disks.ts'
+import { expiryOf } from './expiry.ts'
 import { interfaceFacts } from './interface-facts.ts'
 import type { InterfaceFacts } from './interface-model.ts'
 import { areOutdated } from './interfaces.ts'
@@ -101,6 +102,7 @@ export async function observe(
     shutdown: shutdownFacts(vm, desired, memory, dependencies),
   }
   const placingPercent = placing?.percent
+  const expiry = expiryOf(vm, dependencies.clock.now())
   return {
     vm,
     claimed,
@@ -114,6 +116,7 @@ export async function observe(
     disksIn: memory.disks.lookIn(desired.instanceID, now),
     interfacesIn: memory.interfaces.lookIn(desired.instanceID, now),
     settlesIn: dependencies.settling.waitFor(desired.instanceID, vm.metadata.uid, settleTime),
+    ...(expiry === undefined ? {} : { expiry }),
     ...(host?.connected ? { host: host.session.information } : {}),
     ...(placingPercent === undefined ? {} : { placingPercent }),
     bootstrap,

@@ -97,7 +97,162 @@ interface Line {
   readonly step: Step | string
 }
 
+const retained: Desired = { ...running, deleting: true, retained: true }
+const left = (machine: ObservedMachine) =>
+  seen(undefined, { foreign: 'it was released', released: { ...machine, tag: { ...tag, released: true } } })
+const watched: Desired = { ...running, reportsDrift: true }
+
 const lines: Record<string, Line[]> = {
+  'deletion that leaves the machine': [
+    {
+      reason: 'let go of first of all, under whatever claim',
+      desired: retained,
+      observed: observed(seen(on)),
+      step: { do: 'LetGo' },
+    },
+    {
+      reason: 'what was sent before could still arrive, and change what is not ours',
+      desired: retained,
+      observed: observed(seen(on), { settled: false }),
+      step: { do: 'AwaitSettled' },
+    },
+    {
+      reason: 'a saved memory is left as it is, also under Soft and with disks that are retained',
+      desired: { ...retained, shutdownMode: 'Soft', retainedDisks: ['root'] },
+      observed: observed(seen(suspended)),
+      step: { do: 'LetGo' },
+    },
+    {
+      reason: 'half of it was done: people could not start it',
+      desired: retained,
+      observed: observed(left(parked)),
+      step: { do: 'LetGo' },
+    },
+    {
+      reason: 'its slot goes the way of all claims',
+      desired: retained,
+      observed: observed(left(on)),
+      step: { do: 'Drain', slot: 's1' },
+    },
+    {
+      reason: 'it is given back though the machine runs: it is no machine of ours',
+      desired: { ...retained, claims: [releasing] },
+      observed: observed(left(on)),
+      step: { do: 'Release', slot: 's1' },
+    },
+    {
+      reason: 'not while a call may arrive',
+      desired: { ...retained, claims: [releasing] },
+      observed: observed(left(on), { settled: false }),
+      step: { do: 'AwaitSettled' },
+    },
+    {
+      reason: 'disks stay, whatever their own policy',
+      desired: { ...retained, claims: [] },
+      observed: observed(left(off), { poolProblem: { code: 'PoolInactive', message: '' } }),
+      step: { do: 'RemoveFinalizer' },
+    },
+    {
+      reason: 'the object stays while the answer is not there',
+      desired: { ...retained, claims: [] },
+      observed: observed(left(off), { settled: false }),
+      step: { do: 'AwaitSettled' },
+    },
+    {
+      reason: 'once let go of, a policy that is changed comes too late',
+      desired: { ...deleting, claims: [] },
+      observed: observed(left(off)),
+      step: { do: 'RemoveFinalizer' },
+    },
+    {
+      reason: 'what others left under our id is not let go of',
+      desired: retained,
+      observed: observed(seen(undefined, { foreign: 'it has no tag' })),
+      step: 'ForeignObject',
+    },
+    {
+      reason: 'it waits for a host that is away',
+      desired: retained,
+      observed: observed(away),
+      step: 'HypervisorUnreachable',
+    },
+    {
+      reason: 'an object that is not deleted does nothing to what was let go of',
+      desired: running,
+      observed: observed(left(on)),
+      step: 'ForeignObject',
+    },
+  ],
+  'the end of a life-time': [
+    {
+      reason: 'the object is deleted, and then as any other',
+      desired: { ...running, powerState: 'Stopped', expired: 'Delete' },
+      observed: observed(seen(on)),
+      step: { do: 'Expire' },
+    },
+    {
+      reason: 'where it is protected it is stopped',
+      desired: { ...running, powerState: 'Stopped', expired: 'Stop' },
+      observed: observed(seen(on)),
+      step: { do: 'Drain', slot: 's1' },
+    },
+    {
+      reason: 'and says why it stays off',
+      desired: { ...stopped, expired: 'Stop' },
+      observed: observed(seen(parked)),
+      step: 'Expired',
+    },
+    {
+      reason: 'a deletion is a deletion',
+      desired: { ...deleting, expired: 'Stop' },
+      observed: observed(seen(parked)),
+      step: { do: 'Undefine' },
+    },
+  ],
+  'drift that is reported': [
+    ...[
+      { ...off, stopReason: 'Outside' as const },
+      { ...off, stopReason: 'Unknown' as const },
+      paused,
+      suspended,
+      { ...on, transient: true },
+    ].map((machine) => ({
+      reason: `what runs is found ${machine.power}${machine.transient ? ', without a definition' : ''}`,
+      desired: watched,
+      observed: observed(seen(machine)),
+      step: 'Drifted',
+    })),
+    {
+      reason: 'before a run was seen under this claim, off is not yet started',
+      desired: { ...watched, runSeen: false },
+      observed: observed(seen(off)),
+      step: { do: 'Start', paused: false },
+    },
+    {
+      reason: 'a shutdown by its own guest is the guest’s wish',
+      desired: watched,
+      observed: observed(seen({ ...off, stopReason: 'Guest' })),
+      step: { do: 'MarkStopped', by: 'Guest', stays: true },
+    },
+    {
+      reason: 'its host’s own work passes',
+      desired: watched,
+      observed: observed(seen({ ...paused, pauseReason: 'Job' })),
+      step: { do: 'AwaitHost' },
+    },
+    {
+      reason: 'a memory that is gone leaves the slot held',
+      desired: { ...watched, powerState: 'Suspended' },
+      observed: observed(seen({ ...off, stopReason: 'Outside' })),
+      step: 'Drifted',
+    },
+    {
+      reason: 'as declared',
+      desired: watched,
+      observed: observed(seen(on)),
+      step: { do: 'Nothing' },
+    },
+  ],
   'to run': [
     {
       reason: '1: what is made outside must not outlive the object: first of all the finalizer',

@@ -5,6 +5,7 @@
  */
 import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
 import { planDisksOfStart, problemOfUnseen } from './disks.ts'
+import { reportDriftOfPower } from './drift.ts'
 import { planHardware } from './hardware.ts'
 import { leaseFirst } from './lease-first.ts'
 import { type Claim, type Desired, type HostObservation, type Observed, type Step, wait } from './model.ts'
@@ -13,6 +14,7 @@ import { planPowerOff, planPowerOfRun, planRestart, runs } from './power.ts'
 export function plan(desired: Desired, observed: Observed): Step {
   if (desired.deleting) return planDeletion(desired, observed)
   if (!desired.finalizer) return { do: 'AddFinalizer' }
+  if (desired.expired === 'Delete') return { do: 'Expire' }
   const surplus = surplusClaims(desired)
   const aside = planSurplus(surplus, desired, observed)
   if (aside && !canWait(aside)) return aside
@@ -44,6 +46,7 @@ function keepsSlot(desired: Desired, observed: Observed): boolean {
   // Of a host that does not answer nothing is concluded; nor of a machine that vanished.
   if (host?.reachable === false) return true
   const machine = host?.observation.machine
+  if (desired.reportsDrift && desired.runSeen) return true
   return machine ? machine.power !== 'Stopped' : desired.runSeen || desired.seenThere
 }
 
@@ -59,7 +62,9 @@ function lookAtHost(desired: Desired, observed: Observed): MachineObservation | 
   if (desired.hypervisor === undefined) return undefined
   const host = observed.hosts.get(desired.hypervisor)
   if (!host?.reachable) return unreachable(desired.hypervisor, host)
-  if (host.observation.foreign !== undefined) return wait('ForeignObject', host.observation.foreign)
+  const { foreign, released } = host.observation
+  // What was let go of is looked at once more: what it held is still to be given back.
+  if (foreign !== undefined && !(desired.deleting && released)) return wait('ForeignObject', foreign)
   return host.observation
 }
 const isStep = (seen: MachineObservation | Step | undefined): seen is Step => seen !== undefined && 'do' in seen
@@ -69,6 +74,7 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   if (!desired.finalizer) return { do: 'Nothing' }
   const seen = lookAtHost(desired, observed)
   if (isStep(seen)) return seen
+  if (desired.retained || seen?.released) return planRetention(desired, observed, seen)
   const bound = desired.claims.find(({ phase }) => phase === 'Bound')
   // Disks that outlive it are to be left in order.
   const first = desired.retainedDisks.length > 0 ? endInOrder(bound, desired, observed, seen?.machine) : undefined
@@ -82,8 +88,7 @@ function planDeletion(desired: Desired, observed: Observed): Step {
   const unseen = observed.poolProblem ?? problemOfUnseen(observed.disks)
   if (unseen) return { do: 'Wait', problem: unseen }
   if (volume) return { do: 'DeleteVolume', pool: volume.pool, volume: volume.name }
-  // A call that is late could still make a volume or a definition, and nobody would be left to remove it.
-  return observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' }
+  return planEnd(observed)
 }
 
 /** The seed, a disk that is not retained, or what others have put over one: an external snapshot is named after its base. */
@@ -92,6 +97,21 @@ function goesWithIt(volume: string, { instanceID, retainedDisks, dataDisks = [] 
   const disks = ['root', ...dataDisks].filter((disk) => !retainedDisks.includes(disk))
   return [volumeNames.seed(instanceID), ...disks.map((disk) => volumeNames.disk(instanceID, disk))].some(isOf)
 }
+
+/**
+ * Deletion that leaves the machine as it is: let go of first, then its slot is given back. Nothing that was sent may
+ * arrive at what is not ours any more, and nothing is sent after; from then on a spec that changes its mind is too late.
+ */
+function planRetention(desired: Desired, observed: Observed, seen: MachineObservation | undefined): Step {
+  const toldAndOpen = !seen?.machine && !seen?.released?.parked
+  if (!toldAndOpen) return observed.settled ? { do: 'LetGo' } : { do: 'AwaitSettled' }
+  const bound = desired.claims.find(({ phase }) => phase === 'Bound')
+  if (bound) return { do: 'Drain', slot: bound.slot }
+  return giveBackAny(desired.claims, desired, observed) ?? planEnd(observed)
+}
+
+/** A call that is late could still make a volume or a definition, and nobody would be left to remove it. */
+const planEnd = (observed: Observed): Step => (observed.settled ? { do: 'RemoveFinalizer' } : { do: 'AwaitSettled' })
 
 /** Claims beside the recorded one, or away from the disks: late successes of earlier attempts. */
 function surplusClaims({ claims, recordedSlot, hypervisor: recorded }: Desired): readonly Claim[] {
@@ -174,7 +194,12 @@ export const isStopping = (desired: Desired): boolean =>
   (!wantsToRun(desired) && desired.powerState !== 'Suspended')
 
 /** It is off, as it is to be: whether that needs somebody. */
-function resting({ powerState, halted }: Desired, machine: ObservedMachine | undefined): Step {
+function resting({ powerState, halted, expired }: Desired, machine: ObservedMachine | undefined): Step {
+  if (expired)
+    return wait(
+      'Expired',
+      'its life-time (spec.expiresAfter) is over; it is off, and not deleted, since deletionProtection is Enabled: raise expiresAfter or take it out to start it again, or set deletionProtection to Disabled to have it deleted',
+    )
   if (powerState === 'Suspended' && machine?.power !== 'Suspended')
     return wait('NothingToSuspend', 'the machine is off, there is no memory to save: set powerState to Running first')
   if (halted === 'Crash')
@@ -195,8 +220,8 @@ function giveBackAny(claims: readonly Claim[], desired: Desired, observed: Obser
 function giveBack(claim: Claim, desired: Desired, observed: Observed): Step | undefined {
   const host = observed.hosts.get(claim.hypervisor)
   if (!host?.reachable) return unreachable(claim.hypervisor, host)
-  const { machine, foreign } = host.observation
-  if (foreign !== undefined) return wait('ForeignObject', foreign)
+  const { machine, foreign, released } = host.observation
+  if (foreign !== undefined && !released) return wait('ForeignObject', foreign)
   const onlyOneThere = desired.claims.filter(({ hypervisor }) => hypervisor === claim.hypervisor).length === 1
   const underThisClaim = machine !== undefined && (machine.tag.slot === claim.slot || onlyOneThere)
   if (underThisClaim && (runs(machine) || startable(machine))) {
@@ -266,6 +291,8 @@ function planRun(desired: Desired, observed: Observed): Step {
     if (!observed.imagePlaced) return wait('WaitingForImage', 'the image is being placed in the storage pool')
     return { do: 'CreateDisk' }
   }
+  const drift = machine && reportDriftOfPower(desired, machine)
+  if (drift) return drift
   // What a run that is over has told comes first.
   const disks =
     machine && desired.runSeen && machine.power !== 'Suspended'

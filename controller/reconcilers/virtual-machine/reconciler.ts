@@ -9,6 +9,7 @@ import { act } from './act.ts'
 import { ClaimsUnderWay } from './claims.ts'
 import { Definitions, type Dependencies, type Memory, Resizes, StartAttempts, Stops } from './dependencies.ts'
 import { DiskAttempts } from './disk-memory.ts'
+import { eventOfExpiry } from './expiry.ts'
 import { eventOfProblem, eventOfStep } from './history.ts'
 import { InterfaceAttempts } from './interface-memory.ts'
 import { isRefusedChange } from './interface-work.ts'
@@ -33,6 +34,9 @@ const toldByNext: ReadonlySet<Step['do']> = new Set([
   'DiscardMemory',
 ])
 
+/** They write the object itself; its status follows in the next pass, on what was written. */
+const writesObject: ReadonlySet<Step['do']> = new Set(['AddFinalizer', 'RemoveFinalizer', 'Expire'])
+
 /** Steps of a stop before its guest is asked. */
 const beforeQuestion: ReadonlySet<Step['do']> = new Set([
   'Start',
@@ -45,6 +49,9 @@ const beforeQuestion: ReadonlySet<Step['do']> = new Set([
 
 /** What no watch tells is looked for so often while something waits for it. */
 const lookAgainAfter = 60_000
+
+const soonest = (result: Result, within: number | undefined): Result =>
+  within === undefined ? result : { ...result, requeueAfter: Math.min(result.requeueAfter ?? within, within) }
 
 /**
  * Brings one machine to what its object declares, a step a pass.
@@ -101,7 +108,7 @@ export class VirtualMachineReconciler implements Reconciler {
     await this.#writeStatus(view, step, problem, { signal, log })
     this.#tell(view, step, problem, failure)
     if (failure) throw retried(failure, 5 * lookAgainAfter)
-    return this.#next(view, step)
+    return soonest(this.#next(view, step), view.expiry?.nextLook)
   }
 
   /** A host of its own was not tried yet by this process: that is no news of the machine. */
@@ -156,14 +163,15 @@ export class VirtualMachineReconciler implements Reconciler {
     problem: Problem | undefined,
     { signal, log }: ReconcileContext,
   ): Promise<void> {
-    // These write the object itself; its status follows in the next pass, on what was written.
-    if (step.do === 'AddFinalizer' || step.do === 'RemoveFinalizer') return
+    if (writesObject.has(step.do)) return
     if (!problem && toldByNext.has(step.do)) return
-    const { client, clock } = this.#dependencies
+    const { client, clock, recorder } = this.#dependencies
     const status = statusOf(view, step, problem, new Date(clock.now()).toISOString())
     if (sameStatus(view.vm.status, status) || !this.#waits.isDue(view, problem, clock.monotonic())) return
     log.debug({ changes: jsonPatch.compare(view.vm.status ?? {}, status) }, 'status')
     await client.applyStatus(virtualMachines, view.vm, status, { signal })
+    const expiring = eventOfExpiry(view.vm, view.expiry)
+    if (expiring) recorder.record(expiring)
   }
 
   #tell(view: View, step: Step, problem: Problem | undefined, failure: BerthError | undefined): void {

@@ -23,7 +23,7 @@ export interface ResolvedSize {
   readonly storage?: number
 }
 
-type Amounts = Pick<ResolvedSize, 'cpus' | 'memory'>
+export type Amounts = Pick<ResolvedSize, 'cpus' | 'memory'>
 type Room = Pick<ResolvedSize, 'cpus' | 'memory' | 'maxCpus' | 'maxMemory'>
 
 /**

@@ -2,6 +2,7 @@
 import { formatBytes, type VirtualMachineStatus } from '../../api/index.ts'
 import { volumeNames } from '../../hypervisor/port.ts'
 import { mergeConditions } from '../../runtime/conditions.ts'
+import type { ConditionFact } from '../../runtime/port.ts'
 import { pendingChanges } from './changes.ts'
 import { conditionsOf } from './conditions.ts'
 import { savingMemory } from './desired.ts'
@@ -18,6 +19,7 @@ type Fields = Partial<VirtualMachineStatus>
 export function statusOf(view: View, step: Step, problem: Problem | undefined, now: string): VirtualMachineStatus {
   const { vm } = view
   const generation = vm.metadata.generation ?? 1
+  const facts = conditionsOf(view, step, problem)
   const status: Fields = {
     ...record(view, step),
     ...power(view, step, now),
@@ -25,10 +27,19 @@ export function statusOf(view: View, step: Step, problem: Problem | undefined, n
     ...network(view),
     ...waiting(view, step, problem),
     instanceID: view.desired.instanceID,
+    ...(view.expiry ? { expiresAt: view.expiry.at } : {}),
     observedGeneration: generation,
-    conditions: mergeConditions(vm.status?.conditions ?? [], conditionsOf(view, step, problem), generation, now),
+    ...reached(view, facts),
+    conditions: mergeConditions(vm.status?.conditions ?? [], facts, generation, now),
   }
   return withoutUndefined(status)
+}
+
+/** What is drift, and not on its way, is told by what was reached. */
+function reached({ vm, desired }: View, facts: readonly ConditionFact[]): Fields {
+  if (vm.spec.managementPolicy !== 'ReportDrift') return {}
+  const isReached = facts.some(({ type, reason }) => type === 'PowerStateSynced' && reason === 'InSync')
+  return { reachedPowerState: isReached ? desired.powerState : vm.status?.reachedPowerState } as Fields
 }
 
 /** Drops fields that are undefined, so that equal statuses compare equal and are sent without them. */

@@ -3,6 +3,7 @@ import type { Slot, VirtualMachine } from '../../api/index.ts'
 import type { HostInformation, ObservedInterface, ObservedMachine } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import type { BootstrapData } from './bootstrap-data.ts'
+import type { Expiry } from './expiry.ts'
 import type { LeaseState } from './leases.ts'
 import type { Desired, HostObservation, Observed } from './model.ts'
 import type { Resolved } from './resolve.ts'
@@ -19,6 +20,7 @@ export interface View {
   readonly observed: Observed
   /** The recorded host, while it is connected. */
   readonly host?: Pick<HostInformation, 'id' | 'hostName'>
+  readonly expiry?: Expiry
   readonly interfaces: readonly ObservedInterface[]
   /** How far the image is placed in the recorded pool, percent. */
   readonly placingPercent?: number
@@ -42,7 +44,10 @@ export const recordedHost = ({ desired, observed }: View): HostObservation | und
 
 export function machineOf(view: View): ObservedMachine | undefined {
   const host = recordedHost(view)
-  return host?.reachable ? host.observation.machine : undefined
+  if (!host?.reachable) return undefined
+  const { machine, released } = host.observation
+  // Let go of in the course of its deletion: to be told of, as long as its object is there.
+  return machine ?? (view.desired.deleting ? released : undefined)
 }
 
 export function isRunning(view: View): boolean {

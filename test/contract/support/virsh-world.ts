@@ -8,6 +8,7 @@ import { type ProcessResult, runOrFail } from '../../../hack/hypervisor/process.
 type ByVirsh = Pick<
   DriverWorld,
   | 'describeMachine'
+  | 'startByHand'
   | 'removeForeign'
   | 'attachForeignInterface'
   | 'makeTransient'
@@ -59,8 +60,12 @@ export class VirshWorld {
   readonly members: ByVirsh = {
     describeMachine: async (id) =>
       `${await this.virsh('dumpxml', '--inactive', id)}${await this.virsh('domstate', '--reason', id)}`,
+    startByHand: async (id) => {
+      await this.virsh('start', id)
+    },
     removeForeign: async (id) => {
-      await this.virsh('undefine', id)
+      if (!/^shut off/.test(await this.virsh('domstate', id))) await this.virsh('destroy', id)
+      await this.virsh('undefine', '--managed-save', id)
     },
     attachForeignInterface: async (id, macAddress) => {
       await this.virsh('attach-interface', id, 'network', 'default', '--mac', macAddress, '--live', '--config')

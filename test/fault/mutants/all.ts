@@ -132,4 +132,17 @@ export const mutants: readonly Mutant[] = [
     foundBy: { workload: 'create' },
     symptom: 'without a lease',
   },
+  {
+    name: 'trust-an-old-listing',
+    title: 'a slot counts as empty by a listing of its host from before the machine that was left there',
+    patches: [
+      {
+        file: 'controller/reconcilers/slot/reconciler.ts',
+        from: 'await list(isLeft)',
+        to: 'await list(false)',
+      },
+    ],
+    foundBy: { workload: 'deleted-retained' },
+    symptom: 'never reached: its slot is occupied',
+  },
 ]

@@ -7,6 +7,7 @@ import {
   virtualMachines,
 } from '../../../controller/api/index.ts'
 import type { StopReason } from '../../../controller/hypervisor/port.ts'
+import { conditionIs } from '../../../controller/reconcilers/shared/conditions.ts'
 import { aHypervisor, aMachine, aNetwork, anImage, aPool } from '../world/objects.ts'
 import type { World } from '../world/world.ts'
 import {
@@ -530,6 +531,31 @@ export const workloads: readonly Workload[] = [
       running('web', removeMachine('web')),
       removed('web'),
       freed(1),
+    ],
+  },
+  {
+    name: 'deleted-retained',
+    title: 'a machine that is to stay on its host is deleted; later its guest goes off, and its slot serves another',
+    ...oneHost(1),
+    modes: ['twice', 'leaders'],
+    steps: [
+      begin('web', { deletionPolicy: 'Retain' }),
+      running('web', removeMachine('web')),
+      removed('web'),
+      {
+        what: 'its slot is occupied',
+        until: (world) => world.api.list(slots).some((slot) => conditionIs(slot, 'Occupied', 'True')),
+        act: (world) => {
+          for (const { name, host } of world.hosts.all()) {
+            for (const id of host.machines.keys()) {
+              host.turnOff(id, 'Guest')
+              world.hosts.tell(name, id, 'stopped')
+            }
+          }
+        },
+      },
+      { what: '1 slots are free', until: (world) => free(world).length === 1, act: create('next') },
+      running('next'),
     ],
   },
   {

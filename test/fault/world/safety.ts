@@ -96,10 +96,11 @@ export class Safety {
     for (const { name, host } of this.#hosts.all()) {
       for (const { spec, power } of host.machines.values()) {
         if (power === 'Stopped') continue
-        const { slot, uid } = spec.tag
+        const { slot, uid, released } = spec.tag
         const other = runs.get(slot)
         if (other !== undefined) refuse(`${uid} and ${other} run on slot ${slot}`)
-        runs.set(slot, uid)
+        if (slot !== '') runs.set(slot, uid)
+        if (released) continue
         const held = this.#api
           .list(slots)
           .some((claim) => claim.status?.consumerRef?.uid === uid && claim.spec.hypervisor === name)

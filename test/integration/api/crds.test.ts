@@ -108,6 +108,8 @@ test('stores the defaults that depend on nothing, and no other', async () => {
     onCrash: 'Restart',
     placement: { priority: 0, whenFull: 'Wait' },
     bootstrap: { sshUser: 'root' },
+    managementPolicy: 'Managed',
+    deletionProtection: 'Disabled',
   })
   const apart = changed(least.VirtualMachine, { 'spec.placement.antiAffinity': [{ selector: {} }] })
   expect(JSON.parse(await succeeds(kubectl(dryRun, apart))).spec.placement.antiAffinity).toEqual([

@@ -18,6 +18,7 @@ export async function startPlane(): Promise<Plane> {
     const kubectl = kubectlOf(plane)
     await succeeds(kubectl(['apply', '-f', join(root, 'crds')]))
     await succeeds(kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']))
+    await succeeds(kubectl(['apply', '-f', join(root, 'helm/berth/policies')]))
     const api = await connect(plane.kubeconfig)
     const stop = () => {
       api.close()

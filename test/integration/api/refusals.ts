@@ -457,6 +457,16 @@ export const refusals: Readonly<Record<Kind, readonly Refusal[]>> = {
       'spec.disks[0].deletionPolicy',
       'Unsupported',
     ),
+    refusal({ 'spec.managementPolicy': 'ObserveOnly' }, 'spec.managementPolicy', 'Unsupported'),
+    refusal({ 'spec.deletionPolicy': 'Keep' }, 'spec.deletionPolicy', 'Unsupported'),
+    refusal({ 'spec.deletionProtection': true }, 'spec.deletionProtection', 'must be of type string'),
+    ...['9m', '87601h', '7d', '', '-1h'].map((expiresAfter) =>
+      refusal(
+        { 'spec.expiresAfter': expiresAfter },
+        'spec.expiresAfter',
+        expiresAfter === '' ? 'at least 1 chars' : 'must be a duration such as 90s or 5m',
+      ),
+    ),
     refusal(
       { 'spec.networkInterfaces': [{ name: '0eth' }] },
       'spec.networkInterfaces[0].name',
@@ -590,6 +600,6 @@ export const unknownFields: Readonly<Record<Kind, Changes>> = {
     'spec.image.family': 'debian',
     'spec.placement.pool': 'a',
     'spec.disks': [{ name: 'data', size: '1Gi', bus: 'SCSI' }],
-    'spec.deletionPolicy': 'Retain',
+    'spec.adopt': {},
   },
 }

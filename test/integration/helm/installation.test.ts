@@ -111,7 +111,7 @@ describe('least privilege', () => {
       'networks.berth.dev': 'list watch',
       'slots.berth.dev': 'get list watch create patch delete',
       'storagepools.berth.dev': 'list watch patch',
-      'virtualmachines.berth.dev': 'get list watch patch',
+      'virtualmachines.berth.dev': 'get list watch patch delete',
       'virtualmachinesizes.berth.dev': 'list watch',
       'clusterimages.berth.dev/status': 'patch',
       'hypervisors.berth.dev/status': 'patch',
