@@ -140,6 +140,14 @@ describe('an address from the ranges of a network', () => {
     expect(networkReady()).toContain(`kubectl get blease ${name}`)
   })
 
+  it('is still shown when its network is gone', async () => {
+    await bringUp()
+    const before = addresses()
+    lab.kube.remove(networks, { name: 'lan' })
+    await settle()
+    expect(addresses()).toEqual(before)
+  })
+
   it('is not given by ranges that overlap', async () => {
     lab.kube.put(aNetwork('dmz', fromRanges))
     lab.kube.put(aMachine('web', { networkInterfaces: [{ name: 'eth0', network: 'lan' }] }))

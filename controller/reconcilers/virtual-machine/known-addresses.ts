@@ -23,10 +23,10 @@ export function knownAddresses(
 function toldAddresses({ vm, leases, bootstrap, observed }: View, name: string): string[] {
   // The user's own network data says what it says.
   if (bootstrap.networkData !== undefined || vm.spec.bootstrap?.cloudInit?.networkDataSecretRef) return []
-  // What is not its own yet, or another's, it does not have; what it was told before it keeps.
-  if (observed.leases !== undefined) return recordedAddresses(vm, name)
   const one = leases.interfaces.find((addressed) => addressed.name === name)
-  return [...(one?.ipv4.addresses ?? []), ...(one?.ipv6.addresses ?? [])].flatMap((written) => {
+  // What is not its own yet, or another's, it does not have; what it was told before it keeps, also without its Network.
+  if (!one || observed.leases !== undefined) return recordedAddresses(vm, name)
+  return [...one.ipv4.addresses, ...one.ipv6.addresses].flatMap((written) => {
     const address = addressIn(written)
     return address ? formatAddress(address) : []
   })

@@ -98,7 +98,8 @@ function givenTo(
   own: readonly ReadObject<AddressLease>[],
   family: Family,
 ): IPAddress | undefined {
-  const told = recordedAddresses(vm, name)
+  const recorded = vm.status?.networkInterfaces?.find((known) => known.name === name)
+  const told = recorded?.network === network ? recordedAddresses(vm, name) : []
   const leased = own
     .filter(({ spec }) => spec.interface === name && spec.network === network)
     .toSorted((a, b) => (ageKey(a) < ageKey(b) ? -1 : 1))
