@@ -1,6 +1,7 @@
 /** The addresses of a machine's interface, each with how it is known. Pure. */
 import { formatAddress, type ObservedInterface, type VirtualMachine } from '../../api/index.ts'
 import { addressIn } from './addressing.ts'
+import { hasOwnNetworkData } from './bootstrap-data.ts'
 import type { ResolvedInterface } from './resolve.ts'
 import type { View } from './view.ts'
 
@@ -20,9 +21,9 @@ export function knownAddresses(
 }
 
 /** Also while it is off: they are its own as long as it exists. */
-function toldAddresses({ vm, leases, bootstrap, observed }: View, name: string): string[] {
+function toldAddresses({ vm, leases, observed }: View, name: string): string[] {
   // The user's own network data says what it says.
-  if (bootstrap.networkData !== undefined || vm.spec.bootstrap?.cloudInit?.networkDataSecretRef) return []
+  if (hasOwnNetworkData(vm)) return []
   const one = leases.interfaces.find((addressed) => addressed.name === name)
   // What is not its own yet, or another's, it does not have; what it was told before it keeps, also without its Network.
   if (!one || observed.leases !== undefined) return recordedAddresses(vm, name)
