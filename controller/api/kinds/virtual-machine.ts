@@ -596,6 +596,17 @@ const fixed = (field: string, expression: string, message?: string) =>
     `.spec.${field}`,
   )
 
+/** What a guest is told of an interface at its first boot. */
+const told = ['ipv4', 'ipv6', 'nameservers', 'searchDomains', 'routes']
+const sameAsTold = told.map(
+  (field) => `has(n.${field}) == has(o.${field}) && (!has(n.${field}) || n.${field} == o.${field})`,
+)
+/** An interface that was there, or is the one that a machine has by default, is addressed as it was. */
+const addressedAsTold = [
+  '!has(self.spec.networkInterfaces)',
+  `(has(oldSelf.spec.networkInterfaces) ? self.spec.networkInterfaces.all(n, oldSelf.spec.networkInterfaces.all(o, n.name != o.name || (${sameAsTold.join(' && ')}))) : self.spec.networkInterfaces.all(n, n.name != 'eth0' || !(${told.map((field) => `has(n.${field})`).join(' || ')})))`,
+].join(' || ')
+
 export const virtualMachineKind = defineKind({
   kind: 'VirtualMachine',
   plural: 'virtualmachines',
@@ -619,6 +630,12 @@ export const virtualMachineKind = defineKind({
       'image cannot be changed once the root disk is made: make a new machine',
     ),
     fixed('bootstrap', 'has(oldSelf.status.firstBootTime) || self.spec.bootstrap == oldSelf.spec.bootstrap'),
+    once(
+      'firstBootTime',
+      addressedAsTold,
+      'ipv4, ipv6, nameservers, searchDomains and routes are told to the guest at first boot, which is past: change them inside the guest, or make a new machine',
+      '.spec.networkInterfaces',
+    ),
     once(
       'firstBootTime',
       'self.spec.bootstrap == oldSelf.spec.bootstrap',

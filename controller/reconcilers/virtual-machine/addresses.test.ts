@@ -140,6 +140,26 @@ describe('an address from the ranges of a network', () => {
     expect(networkReady()).toContain(`kubectl get blease ${name}`)
   })
 
+  it('stays its own when its network gives none any more, and comes back then too', async () => {
+    await bringUp()
+    const [address = ''] = addresses() ?? []
+    const name = `lan.${address.replaceAll('.', '-')}`
+    lab.kube.put(aNetwork('lan', { attachments, ipv4: { ...fromRanges.ipv4, method: 'DHCP' } }))
+    await settle()
+    lab.kube.remove(addressLeases, { name })
+    await settle()
+    expect(addresses()).toEqual([address])
+    expect(lease(name)?.spec.address).toBe(address)
+  })
+
+  it('is still shown when its network is gone', async () => {
+    await bringUp()
+    const before = addresses()
+    lab.kube.remove(networks, { name: 'lan' })
+    await settle()
+    expect(addresses()).toEqual(before)
+  })
+
   it('is not given by ranges that overlap', async () => {
     lab.kube.put(aNetwork('dmz', fromRanges))
     lab.kube.put(aMachine('web', { networkInterfaces: [{ name: 'eth0', network: 'lan' }] }))
@@ -279,6 +299,8 @@ describe('network data of the user’s own', () => {
     const networkData = 'version: 1\nconfig: []\n'
     await bringUp('web', own({ networkData }))
     expect(seedOf()?.['network-config']).toBe(networkData)
+    // Nobody would tell the guest of it.
+    expect(leaseNames().filter((name) => name.startsWith('lan.'))).toEqual([])
     // What it says is not known: nothing is shown that was not learnt.
     expect(addresses()).toEqual([])
   })

@@ -14,6 +14,9 @@ export interface BootstrapData {
   readonly problem?: Problem
 }
 
+export const hasOwnNetworkData = ({ spec: { bootstrap } }: VirtualMachine): boolean =>
+  bootstrap?.cloudInit?.networkData !== undefined || bootstrap?.cloudInit?.networkDataSecretRef !== undefined
+
 const at = 'spec.bootstrap.cloudInit'
 
 /** Read only until the guest has read it: the Secret behind it may be gone by then. */

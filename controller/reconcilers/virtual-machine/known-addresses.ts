@@ -1,6 +1,7 @@
 /** The addresses of a machine's interface, each with how it is known. Pure. */
 import { formatAddress, type ObservedInterface, type VirtualMachine } from '../../api/index.ts'
 import { addressIn } from './addressing.ts'
+import { hasOwnNetworkData } from './bootstrap-data.ts'
 import type { ResolvedInterface } from './resolve.ts'
 import type { View } from './view.ts'
 
@@ -20,13 +21,13 @@ export function knownAddresses(
 }
 
 /** Also while it is off: they are its own as long as it exists. */
-function toldAddresses({ vm, leases, bootstrap, observed }: View, name: string): string[] {
+function toldAddresses({ vm, leases, observed }: View, name: string): string[] {
   // The user's own network data says what it says.
-  if (bootstrap.networkData !== undefined || vm.spec.bootstrap?.cloudInit?.networkDataSecretRef) return []
-  // What is not its own yet, or another's, it does not have; what it was told before it keeps.
-  if (observed.leases !== undefined) return recordedAddresses(vm, name)
+  if (hasOwnNetworkData(vm)) return []
   const one = leases.interfaces.find((addressed) => addressed.name === name)
-  return [...(one?.ipv4.addresses ?? []), ...(one?.ipv6.addresses ?? [])].flatMap((written) => {
+  // What is not its own yet, or another's, it does not have; what it was told before it keeps, also without its Network.
+  if (!one || observed.leases !== undefined) return recordedAddresses(vm, name)
+  return [...one.ipv4.addresses, ...one.ipv6.addresses].flatMap((written) => {
     const address = addressIn(written)
     return address ? formatAddress(address) : []
   })

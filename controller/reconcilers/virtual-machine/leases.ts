@@ -5,6 +5,7 @@ import { type Leased, leaseName } from '../address-lease/lease.ts'
 import { type Family, isInRanges, rangesOf, rangesProblem, withPrefix } from '../address-lease/ranges.ts'
 import type { Caches } from '../shared/caches.ts'
 import { type AddressedInterface, addressIn, addressingIn, families } from './addressing.ts'
+import { hasOwnNetworkData } from './bootstrap-data.ts'
 import { recordedAddresses } from './known-addresses.ts'
 import type { Problem } from './model.ts'
 
@@ -54,9 +55,13 @@ export function leaseState(
   return { interfaces: wanted, missing, ...(first ? { problem: first } : {}) }
 }
 
-/** A guest is told once, at its first boot; an interface that came later is told by a person. */
-const mayBeGiven = ({ status }: VirtualMachine, { name }: AddressedInterface): boolean =>
-  status?.firstBootTime === undefined || !status.networkInterfaces?.some((known) => known.name === name)
+/**
+ * A guest is told once, at its first boot; an interface that came later is told by a person. With network data of the
+ * user's own nobody would tell it.
+ */
+const mayBeGiven = (vm: VirtualMachine, { name }: AddressedInterface): boolean =>
+  !hasOwnNetworkData(vm) &&
+  (vm.status?.firstBootTime === undefined || !vm.status.networkInterfaces?.some((known) => known.name === name))
 
 function needsOf(one: AddressedInterface, { networks }: LeaseCaches): Leased[] {
   const { name, network, macAddress } = one
@@ -72,7 +77,10 @@ function needsOf(one: AddressedInterface, { networks }: LeaseCaches): Leased[] {
   return [{ ...leased, macAddress }, ...inRanges]
 }
 
-/** What was given to it from ranges stands among its addresses, as soon as it is leased. */
+/**
+ * What a guest was told once stays its own, whatever its Network says since; until then what was given to it from ranges
+ * stands among its addresses, as soon as it is leased.
+ */
 function withGiven(
   vm: ReadObject<VirtualMachine>,
   one: AddressedInterface,
@@ -80,31 +88,36 @@ function withGiven(
   { networks }: LeaseCaches,
 ): AddressedInterface {
   const network = networks.get(one.network)
+  const told = toldBefore(vm, one)
   const filled = families.map((family) => {
     const addressing = addressingIn(one, family)
+    const kept = told.filter((address) => addressIn(address)?.family === family)
+    if (kept.length > 0) return { ...addressing, addresses: kept }
     const ranges = network && rangesOf(network, family)
-    if (addressing.method !== 'FromRanges' || !ranges) return addressing
-    const given = givenTo(vm, one, own, family)
-    return given ? { ...addressing, addresses: [withPrefix(ranges, given)] } : addressing
+    const given = addressing.method === 'FromRanges' ? leasedTo(one, own, family) : undefined
+    return ranges && given ? { ...addressing, addresses: [withPrefix(ranges, given)] } : addressing
   })
   const [ipv4 = one.ipv4, ipv6 = one.ipv6] = filled
   return { ...one, ipv4, ipv6 }
 }
 
-/** What a guest was told once stays its own, though the lease was lost; until then the lease decides, the oldest first. */
-function givenTo(
-  vm: VirtualMachine,
+function toldBefore(vm: VirtualMachine, { name, network }: AddressedInterface): readonly string[] {
+  const recorded = vm.status?.networkInterfaces?.find((known) => known.name === name)
+  const isTold = vm.status?.firstBootTime !== undefined && recorded?.network === network
+  return isTold ? recordedAddresses(vm, name) : []
+}
+
+/** The oldest first: a lease that came beside it was taken on what an old cache showed. */
+function leasedTo(
   { name, network }: AddressedInterface,
   own: readonly ReadObject<AddressLease>[],
   family: Family,
 ): IPAddress | undefined {
-  const told = recordedAddresses(vm, name)
-  const leased = own
+  return own
     .filter(({ spec }) => spec.interface === name && spec.network === network)
     .toSorted((a, b) => (ageKey(a) < ageKey(b) ? -1 : 1))
-    .flatMap(({ spec }) => spec.address ?? [])
-  const order = vm.status?.firstBootTime === undefined ? leased : [...told, ...leased]
-  return order.map((text) => parseAddress(text)).find((address) => address?.family === family)
+    .flatMap(({ spec }) => (spec.address === undefined ? [] : (parseAddress(spec.address) ?? [])))
+    .find((address) => address.family === family)
 }
 
 const ageKey = ({ metadata }: AddressLease): string => `${metadata.creationTimestamp ?? ''} ${metadata.name}`

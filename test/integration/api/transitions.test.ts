@@ -292,6 +292,23 @@ describe('a machine', () => {
     expect(complaint).not.toContain('in this version')
   })
 
+  const fixed = { addresses: ['192.0.2.10/24'] }
+  test.each<[object[] | undefined, object[]]>([
+    [[{ name: 'eth0' }], [{ name: 'eth0', ipv4: fixed }]],
+    [[{ name: 'eth0', ipv4: fixed }], [{ name: 'eth0' }]],
+    [[{ name: 'eth0', ipv4: fixed }], [{ name: 'eth0', ipv4: { addresses: ['192.0.2.11/24'] } }]],
+    [[{ name: 'eth0' }], [{ name: 'eth0', nameservers: ['192.0.2.53'] }]],
+    [[{ name: 'eth0' }], [{ name: 'eth0', routes: [{ to: '10.0.0.0/8', via: '192.0.2.1' }] }]],
+    // The one that there is by default.
+    [undefined, [{ name: 'eth0', ipv6: { method: 'Disabled' } }]],
+  ])('that has booted, with interfaces %j, is not addressed as %j: its guest was told', async (before, after) => {
+    const given = changed(least.VirtualMachine, { 'spec.networkInterfaces': before })
+    const booting = await make(given, booted)
+    const complaint = refused(await api.replace(changed(booting, { 'spec.networkInterfaces': after })))
+    expect(complaint).toContain('spec.networkInterfaces: ')
+    expect(complaint).toContain('routes are told to the guest at first boot, which is past')
+  })
+
   test('that is made may change its power, how it is stopped, where it goes next, and its labels', async () => {
     const change = {
       'spec.powerState': 'Stopped',
