@@ -45,8 +45,9 @@ function keepsSlot(desired: Desired, observed: Observed): boolean {
   const host = desired.hypervisor === undefined ? undefined : observed.hosts.get(desired.hypervisor)
   // Of a host that does not answer nothing is concluded; nor of a machine that vanished.
   if (host?.reachable === false) return true
-  const machine = host?.observation.machine
+  // Nor is it touched where drift is left as it is found.
   if (desired.reportsDrift && desired.runSeen) return true
+  const machine = host?.observation.machine
   return machine ? machine.power !== 'Stopped' : desired.runSeen || desired.seenThere
 }
 
@@ -103,8 +104,8 @@ function goesWithIt(volume: string, { instanceID, retainedDisks, dataDisks = [] 
  * arrive at what is not ours any more, and nothing is sent after; from then on a spec that changes its mind is too late.
  */
 function planRetention(desired: Desired, observed: Observed, seen: MachineObservation | undefined): Step {
-  const toldAndOpen = !seen?.machine && !seen?.released?.parked
-  if (!toldAndOpen) return observed.settled ? { do: 'LetGo' } : { do: 'AwaitSettled' }
+  const isToBeReleased = seen?.machine !== undefined || seen?.released?.parked
+  if (isToBeReleased) return observed.settled ? { do: 'LetGo' } : { do: 'AwaitSettled' }
   const bound = desired.claims.find(({ phase }) => phase === 'Bound')
   if (bound) return { do: 'Drain', slot: bound.slot }
   return giveBackAny(desired.claims, desired, observed) ?? planEnd(observed)

@@ -559,6 +559,21 @@ export const workloads: readonly Workload[] = [
     ],
   },
   {
+    name: 'drift-reported',
+    title: 'a machine whose drift is reported is cut off on its host, and left; a restart token starts it',
+    ...oneHost(1),
+    steps: [
+      begin('web', { managementPolicy: 'ReportDrift' }),
+      running('web', goOff('web', 'Outside')),
+      {
+        what: 'its drift is told',
+        until: (world) => reason(world, 'web') === 'Drifted',
+        act: change('web', { restart: { token: 'go', mode: 'Warm' } }),
+      },
+      { what: 'web has restarted', until: hasRestarted('web', 'go') },
+    ],
+  },
+  {
     name: 'image-deleted',
     title: 'an image is deleted after the last machine made from it',
     ...oneHost(1),

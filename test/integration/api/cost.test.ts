@@ -75,7 +75,7 @@ const choices: Readonly<Record<Kind, Choices>> = {
     'spec.placement.antiAffinity[].selector.matchExpressions[].values[]': 'a',
     'spec.placement.antiAffinity[].selector.matchLabels': undefined,
     'spec.disks[].size': '1.0000000000000000000000000000Ti',
-    'spec.expiresAfter': '0087600h000.000s',
+    'spec.expiresAfter': '087600h0000.000s',
     'spec.bootstrap.sshAuthorizedKeys[]': key.padEnd(4096, 'a'),
     'spec.bootstrap.cloudInit.userData': '#cloud-config\n'.padEnd(65536, 'a'),
     'spec.bootstrap.cloudInit.userDataSecretRef': undefined,

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
-import { parse } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
 import { loadConfig } from '../../../controller/config/index.ts'
 import { settings } from '../../../controller/config/settings.ts'
 import { root } from '../../../hack/setup/directories.mjs'
@@ -63,9 +63,25 @@ describe('definitions', () => {
     for (const { metadata } of rendered) expect(metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' })
   })
 
+  test('come with the admission policies of policies/, which outlive the release too', async () => {
+    const folder = join(chart, 'policies')
+    const wanted = readdirSync(folder).flatMap((file) =>
+      parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => document.toJS() as Manifest),
+    )
+    const rendered = await helm.render('--set=controller.enabled=false')
+    expect(rendered.filter(({ kind }) => kind.startsWith('ValidatingAdmissionPolicy'))).toEqual(wanted)
+    expect(wanted.map(({ kind }) => kind).toSorted()).toEqual([
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionPolicyBinding',
+    ])
+    for (const { metadata } of wanted) expect(metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' })
+  })
+
   test('can be left to the administrator', async () => {
     const rendered = await helm.render('--set=controller.enabled=false', '--set=crds.install=false')
-    expect(rendered.map(({ kind }) => kind)).not.toContain('CustomResourceDefinition')
+    const kinds = rendered.map(({ kind }) => kind)
+    expect(kinds).not.toContain('CustomResourceDefinition')
+    expect(kinds).not.toContain('ValidatingAdmissionPolicy')
     expect(names(rendered)).toContain('ClusterRole/berth-controller')
   })
 })
