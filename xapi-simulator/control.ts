@@ -129,6 +129,17 @@ export class PoolControl {
     return vm
   }
 
+  /** Gives a machine a disk that somebody else made. @returns the reference of its VBD */
+  attachForeignDisk(vm: string): string {
+    const [sr] = this.database.all('SR')
+    if (sr === undefined) throw new Error('the pool has no SR')
+    const VDI = makeVdi(this.#pool, { SR: sr[0], virtual_size: 1024 ** 2, name_label: "somebody's", type: 'user' })
+    const vbd = makeVbd(this.#pool, { VM: vm, VDI, userdevice: '10', mode: 'RW', type: 'Disk', empty: false })
+    const currently_attached = this.database.get('VM', vm).power_state !== 'Halted'
+    this.database.update('VBD', vbd, { currently_attached })
+    return vbd
+  }
+
   /** Has a guest shut down by itself; the machine does what is set for that. */
   shutDownGuest(vm: string): void {
     shutDownGuest(this.#pool, vm)

@@ -1,6 +1,6 @@
 /** What the libvirt driver does by way of a guest's kernel and agent: the reference machine under QEMU (TCG). Needs root. */
 import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { libvirtDriver } from '../../controller/drivers/libvirt/index.ts'
 import { eventually } from '../../controller/hypervisor/contract/expectations.ts'
 import { type Session, volumeNames } from '../../controller/hypervisor/port.ts'
@@ -48,9 +48,25 @@ afterAll(async () => {
 }, 60_000)
 
 async function inGuest(command: string): Promise<void> {
-  const execute = { execute: 'guest-exec', arguments: { path: '/bin/sh', arg: ['-c', command] } }
-  const { code, stderr } = await hypervisor.virsh(['qemu-agent-command', id, JSON.stringify(execute)])
+  await agent<object>('guest-exec', { path: '/bin/sh', arg: ['-c', command] })
+}
+
+/** What a command in the guest writes. */
+async function output(command: string): Promise<string> {
+  const begun = { path: '/bin/sh', arg: ['-c', command], 'capture-output': true }
+  const { pid } = await agent<{ readonly pid: number }>('guest-exec', begun)
+  const ended = await eventually(async () => {
+    const status = await agent<{ readonly exited: boolean; readonly 'out-data'?: string }>('guest-exec-status', { pid })
+    return status.exited && status
+  })
+  return Buffer.from(ended['out-data'] ?? '', 'base64').toString()
+}
+
+async function agent<T>(execute: string, given: object): Promise<T> {
+  const command = JSON.stringify({ execute, arguments: given })
+  const { code, stdout, stderr } = await hypervisor.virsh(['qemu-agent-command', id, command])
   if (code !== 0) throw new Error(stderr)
+  return JSON.parse(stdout).return as T
 }
 
 /** Seconds by which the guest's clock is behind ours. */
@@ -74,6 +90,53 @@ test.each([
   },
   60_000,
 )
+
+describe('a disk that is given to a guest that runs', () => {
+  const size = 8 * 2 ** 20
+  const data = () => ({ name: 'data', pool: hypervisor.poolName, volume: volumeNames.disk(id, 'data') })
+  const disks = async () => (await session.observe(id)).machine?.disks.map(({ name }) => name)
+  /** What the guest calls the disk of that serial number; nothing: it has none. */
+  const device = async (serial: string) =>
+    (await output(`for at in /sys/block/*; do [ "$(cat $at/serial 2>&1)" = ${serial} ] && basename $at; done`)).trim()
+  const sectors = async (name: string) => Number(await output(`cat /sys/block/${name}/size`))
+
+  test('is seen by its name, grows, goes when it is asked back, and comes again with what is on it', async () => {
+    const { name, pool, volume } = data()
+    await session.createDisk({ instanceID: id, pool, volume, capacity: size })
+    await session.attachDisk(id, data())
+    const attached = await eventually(async () => (await device(name)) || undefined)
+    expect(await sectors(attached)).toBe(size / 512)
+    await session.growDisk(id, pool, volume, 2 * size)
+    await eventually(async () => (await sectors(attached)) === (2 * size) / 512)
+    await output(`echo -n "was here" > /dev/${attached}; sync`)
+
+    await session.detachDisk(id, name)
+    await eventually(async () => (await disks())?.length === 1)
+    expect(await device(name)).toBe('')
+    expect(await device('root')).toBe('vda')
+
+    await session.attachDisk(id, data())
+    const again = await eventually(async () => (await device(name)) || undefined)
+    expect(await output(`head -c 8 /dev/${again}`)).toBe('was here')
+    expect(await disks()).toEqual(['root', name])
+  }, 90_000)
+
+  test('is let go of after the guest was told while it was paused', async () => {
+    await session.pause(id)
+    await session.detachDisk(id, 'data')
+    const { pool, volume } = data()
+    await expect(session.deleteVolume(id, pool, volume)).rejects.toMatchObject({ code: 'InUse' })
+    expect((await session.observe(id)).machine?.disks.at(-1)).toMatchObject({
+      name: 'data',
+      attached: true,
+      defined: false,
+    })
+    await session.unpause(id)
+    await eventually(async () => (await disks())?.length === 1)
+    await session.deleteVolume(id, pool, volume)
+    expect((await session.observe(id)).volumes.map((one) => one.name)).not.toContain(volume)
+  }, 60_000)
+})
 
 test('a guest whose kernel panics is off, as crashed, and does not hang', async () => {
   await inGuest('sleep 1; echo c > /proc/sysrq-trigger')

@@ -75,5 +75,5 @@ async function setup(): Promise<DriverWorld> {
 
 describeDriverContract('libvirt, QEMU', setup, {
   LettingGo:
-    'the firmware of its guests does not hear that a disk is to go; a real guest does in libvirt-disks.test.ts',
+    'the firmware of its guests does not hear that a disk is to go; that of a real one does in libvirt-guest.test.ts',
 })

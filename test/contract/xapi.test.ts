@@ -44,10 +44,10 @@ async function setup(): Promise<DriverWorld> {
       control.database.all('VDI').flatMap(([vdi, { type }]) => (type === 'suspend' ? vdi : [])),
     snapshotDisks: () => lacking('external snapshots'),
     diskSources: () => [],
-    attachedVolumes: () => lacking('changes of disks'),
-    attachForeignDisk: () => lacking('changes of disks'),
-    holdOnToDisks: () => lacking('changes of disks'),
-    guestDiskSize: () => lacking('changes of disks'),
+    attachedVolumes: async (id) => attachedVolumes(control, id),
+    attachForeignDisk: async (id) => void control.attachForeignDisk(machineOf(control, id)),
+    holdOnToDisks: async (hold) => control.setGuest({ releasesDisks: !hold }),
+    guestDiskSize: () => lacking('disks that grow while a machine has them'),
     readVolume: async (_, volume) => readVolume(control, volume),
     async damageMarker(_, digest, damage) {
       const [vdi, { other_config }] = vdiOf(control, volumeNames.image(digest))
@@ -83,6 +83,16 @@ function machineOf({ database }: PoolControl, id: string): string {
 function describe(control: PoolControl, id: string): object {
   const { allowed_operations, ...vm } = control.database.get('VM', machineOf(control, id))
   return vm
+}
+
+function attachedVolumes(control: PoolControl, id: string): string[] {
+  const { database } = control
+  const vm = machineOf(control, id)
+  return database
+    .all('VBD')
+    .filter(([, { VM, currently_attached }]) => VM === vm && currently_attached)
+    .map(([, { VDI }]) => database.get('VDI', VDI))
+    .map(({ other_config, name_label }) => other_config['berth.dev/volume'] ?? name_label)
 }
 
 function vdiOf({ database }: PoolControl, volume: string) {
@@ -122,6 +132,7 @@ describeDriverContract('xapi with the simulator', setup, {
   QCOW2: 'VDIs take raw bytes',
   LinkedClone: 'disks are copies: XAPI clones a disk by a call that can carry no tag',
   ExternalSnapshots: 'a snapshot leaves the disk that a machine uses where it is',
+  GrowDisk: 'SRs resize no disk that a machine has',
   DirectoryPools: 'SRs are made on the pool',
   ChosenIDs: 'XAPI chooses the UUID of a machine',
   TransientMachines: 'a machine is in the database as long as it runs',

@@ -81,6 +81,9 @@ async function attach({ pool, work }: Call, self: string, attached: boolean): Pr
   const clash = pool.attachedBy(vdi).some((other) => other.VM !== VM && (other.mode === 'RW' || mode === 'RW'))
   if (attached && clash && !vdi.sharable) throw new XapiError('VDI_IN_USE', VDI, 'attach')
   await work()
+  if (!attached && !pool.guest.releasesDisks) {
+    throw new XapiError('DEVICE_DETACH_REJECTED', 'VBD', self, 'the guest holds on to it')
+  }
   pool.database.update('VBD', self, { currently_attached: attached })
   pool.refreshAround('VBD', self)
   return undefined

@@ -14,6 +14,8 @@ export interface GuestBehaviour {
   readonly agent: boolean
   /** Milliseconds from the start of a machine until its agent reports. */
   readonly agentDelay: number
+  /** Whether it lets go of a disk that is to be unplugged. */
+  readonly releasesDisks: boolean
 }
 
 export interface PoolOptions {
@@ -45,7 +47,7 @@ export class Pool {
   readonly lastActive = new Map<string, number>()
   /** Milliseconds by which the clocks of the hosts are ahead. */
   clockSkew = 0
-  guest: GuestBehaviour = { agent: true, agentDelay: 0 }
+  guest: GuestBehaviour = { agent: true, agentDelay: 0, releasesDisks: true }
 
   #domain = 0
 

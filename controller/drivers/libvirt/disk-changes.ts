@@ -96,11 +96,10 @@ export async function detachDisk(
   const { own, isOn, live, defined } = disks
   const isIt = ({ entry }: DiskDevice) => entry?.name === name
   const [now, next] = [live.find(isIt), defined.find(isIt)]
-  if (now === undefined && next === undefined) return
-  if (!isOn) await requireNoSavedMemory(own, `disk '${name}'`, options)
+  if (next !== undefined && !isOn) await requireNoSavedMemory(own, `disk '${name}'`, options)
   for (const device of [now, next]) if (device !== undefined) await requireUnmoved(connection, device, options)
-  if (next !== undefined && (await own.domain.isPersistent(options))) {
-    await detach(own, next, DeviceModifyFlags.CONFIG, options)
+  if (await own.domain.isPersistent(options)) {
+    if (next !== undefined) await detach(own, next, DeviceModifyFlags.CONFIG, options)
     await setEntries(disks, 'CONFIG', entriesOf(defined.filter((device) => device !== next)), options)
   }
   if (now !== undefined) await askToLetGo(own, now, options)

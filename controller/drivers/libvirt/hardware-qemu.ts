@@ -60,9 +60,11 @@ function clock(kvm: boolean): Element {
 function ports({ machineType, disks, interfaces }: HardwareDefinition): readonly Element[] {
   if (!isPCIe(machineType)) return []
   const used = disks.length + 1 + interfaces.length + otherDevices
-  return Array.from({ length: used + sparePorts }, () =>
-    element('controller', { type: 'pci', model: 'pcie-root-port' }),
-  )
+  const port = element('controller', { type: 'pci', model: 'pcie-root-port' })
+  return [
+    element('controller', { type: 'pci', index: 0, model: 'pcie-root' }),
+    ...Array.from({ length: used + sparePorts }, () => port),
+  ]
 }
 
 /** Whether its devices are plugged into ports: q35, by that name or a version of it. */

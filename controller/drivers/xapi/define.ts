@@ -4,16 +4,23 @@ import type { CallOptions, Capabilities, InterfaceSpec, MachineSpec } from '../.
 import { requireOwnName, requireUUID } from '../shared/instance-id.ts'
 import { blocked, chooseMode, machineRecord, unblocked } from './definition.ts'
 import { failedWith } from './errors.ts'
+import {
+  diskVBD,
+  freeDevice,
+  type MachineDisk,
+  makeVBD,
+  markLeaving,
+  readMachineDisks,
+  seedDevice,
+  unmarkLeaving,
+} from './machine-disks.ts'
 import { isParked, type OwnMachine, powerOf, requireIdle, requireOwn, type VM } from './machines.ts'
 import type { PoolView, VDI } from './pool.ts'
-import { found, type Records, type VBDRecord, type VIFRecord } from './records.ts'
+import { found, type Records, type VIFRecord } from './records.ts'
 import { destroyVBD, writeSeed } from './seed.ts'
 import { keys, tagMap } from './tag.ts'
 import type { Connector } from './trust.ts'
-import { adoptMoved, findVolume } from './volumes.ts'
-
-/** Position of the seed among a machine's disks: where the first CD-ROM of a fully virtualised machine is. */
-const seedDevice = '3'
+import { adoptMoved, requireDisk } from './volumes.ts'
 
 /**
  * See `Session.define`. A machine is made parked, gets its disks and interfaces, then the mark that it is whole, and is
@@ -33,7 +40,12 @@ export async function define(
   const tags = tagMap(tag)
   const before = requireOwn(await view.vms(), instanceID).own
   if (before) requireIdle(before.vm)
-  const disks = await Promise.all(machine.disks.map((disk) => requireDisk(view, disk, before?.vm)))
+  const disks = await Promise.all(
+    machine.disks.map(async ({ name, ...where }) => ({
+      name,
+      vdi: await requireDisk(view, { name, ...where }, before?.vm),
+    })),
+  )
   const isOff = before === undefined || before.vm.power_state === 'Halted'
   if (seed.files !== undefined && isOff) {
     const sr = await view.activeSR(seed.pool)
@@ -48,24 +60,17 @@ export async function define(
   const { own, surplus } = requireOwn(await view.vms(), instanceID)
   requireNeverRan(surplus)
   if (own === undefined) throw new BerthError('TemporaryFailure', 'The machine that was made is gone.')
+  // First, as whoever made the other may fail on what we are about to attach, and leaves none behind that way.
+  for (const { ref } of surplus) await destroyMachine(view, ref, options)
   await setTag(view, own.vm, tags, options)
+  // XAPI changes nothing of a machine whose memory is saved.
+  if (own.vm.power_state !== 'Suspended') await setDisks(view, own, disks, options)
   if (own.vm.power_state === 'Halted') {
     await setSize(view, own.vm, machine, options)
-    await attachDisks(view, own.vm, disks, seedDisk, options)
+    await attachSeed(view, own, seedDisk, options)
     await attachInterfaces(view, own.vm, machine.interfaces, options)
   }
-  for (const { ref } of surplus) await destroyMachine(view, ref, options)
   await open(view, own, options)
-}
-
-async function requireDisk(
-  view: PoolView,
-  { name, pool, volume }: { readonly name: string; readonly pool: string; readonly volume: string },
-  machine: VM | undefined,
-): Promise<VDI> {
-  const vdi = await findVolume(view, await view.activeSR(pool), volume, machine)
-  if (vdi !== undefined) return vdi
-  throw new BerthError('DiskMissing', `Disk '${name}': no volume '${volume}' is in the SR '${pool}'.`)
 }
 
 /** XAPI lets any number of machines have one name; people do not. */
@@ -96,34 +101,59 @@ async function setSize(view: PoolView, vm: VM, { cpus, memory }: MachineSpec, op
   await client.change(`VM.set_VCPUs_${second}`, [vm.ref, cpus], options)
 }
 
-/** Adds what is missing. What others attached stays. */
-async function attachDisks(
+/**
+ * Adds what is missing and takes away what is not of the spec any more; what others attached stays. A machine that is on
+ * keeps what it has plugged in, and gets nothing more before its next start.
+ */
+async function setDisks(
   view: PoolView,
-  vm: VM,
-  disks: readonly VDI[],
-  seed: VDI,
+  { vm, tag }: OwnMachine,
+  wanted: readonly { readonly name: string; readonly vdi: VDI }[],
   options: CallOptions,
 ): Promise<void> {
-  const records = await view.client.read<Records<VBDRecord>>('VBD.get_all_records_where', [ofMachine(vm)], options)
-  const attached = found(records)
-  const there = new Set((await view.vdis()).map(({ ref }) => ref))
-  const attach = async (vdi: VDI, record: Readonly<Record<string, unknown>> & { readonly userdevice: string }) => {
-    if (attached.some((vbd) => vbd.VDI === vdi.ref)) return
-    const other = attached.find((vbd) => vbd.userdevice === record.userdevice)
-    // Written by the guest since, or put there by a person: our disk in its place would boot the machine from the past.
-    if (other && there.has(other.VDI)) throw new BerthError('Drifted', movedDisk(vm, record.userdevice, vdi))
-    if (other) await destroyVBD(view, other.ref, options)
-    const common = { VM: vm.ref, VDI: vdi.ref, empty: false, other_config: {} }
-    const qos = { qos_algorithm_type: '', qos_algorithm_params: {} }
-    await view.client.change('VBD.create', [{ ...common, ...qos, ...record }], options)
+  const isOff = vm.power_state === 'Halted'
+  const disks = () => readMachineDisks(view, vm, tag.instanceID, options)
+  for (const disk of await disks()) {
+    if (disk.name === undefined || wanted.some(({ name }) => name === disk.name)) continue
+    if (isOff || !disk.vbd.currently_attached) await destroyVBD(view, disk.vbd.ref, options)
+    else await markLeaving(view, disk, options)
   }
-  const devices = ['0', '1', '2', ...Array.from({ length: 11 }, (_, index) => String(index + 4))]
-  for (const [index, disk] of disks.entries()) {
-    const root = { userdevice: devices[index] ?? 'autodetect', bootable: index === 0 }
-    await attach(disk, { ...root, mode: 'RW', type: 'Disk', unpluggable: true })
+  for (const [index, { name, vdi }] of wanted.entries()) {
+    const known = await disks()
+    const same = known.find(({ vbd }) => vbd.VDI === vdi.ref)
+    if (same !== undefined) await unmarkLeaving(view, same, options)
+    if (same !== undefined || (!isOff && known.some((disk) => disk.name === name))) continue
+    // The first is where every firmware looks for what it boots.
+    const named = known.find((disk) => disk.name === name)
+    const device = named?.vbd.userdevice ?? (index === 0 ? '0' : (freeDevice(known) ?? 'autodetect'))
+    await clear(view, vm, known, device, vdi, options)
+    await makeVBD(view, vm, vdi, diskVBD(name, device, index === 0), options)
   }
-  // A disk of a fully virtualised machine cannot be read-only; a CD-ROM always is.
-  await attach(seed, { userdevice: seedDevice, bootable: false, mode: 'RO', type: 'CD', unpluggable: true })
+}
+
+/** A disk of a fully virtualised machine cannot be read-only; a CD-ROM always is. */
+async function attachSeed(view: PoolView, { vm, tag }: OwnMachine, seed: VDI, options: CallOptions): Promise<void> {
+  const known = await readMachineDisks(view, vm, tag.instanceID, options)
+  if (known.some(({ vbd }) => vbd.VDI === seed.ref)) return
+  await clear(view, vm, known, seedDevice, seed, options)
+  const record = { userdevice: seedDevice, bootable: false, mode: 'RO', type: 'CD', other_config: {} } as const
+  await makeVBD(view, vm, seed, record, options)
+}
+
+/** Takes away a VBD whose VDI is gone. */
+async function clear(
+  view: PoolView,
+  vm: VM,
+  known: readonly MachineDisk[],
+  device: string,
+  wanted: VDI,
+  options: CallOptions,
+): Promise<void> {
+  const other = known.find(({ vbd }) => vbd.userdevice === device)
+  if (other === undefined) return
+  // Written by the guest since, or put there by a person: our disk in its place would boot the machine from the past.
+  if (other.vdi !== undefined) throw new BerthError('Drifted', movedDisk(vm, device, wanted))
+  await destroyVBD(view, other.vbd.ref, options)
 }
 
 const movedDisk = (vm: VM, device: string, vdi: VDI): string =>

@@ -69,7 +69,7 @@ export function capabilitiesOf(hosts: readonly Pick<HostRecord, 'capabilities'>[
     modes,
     firmware: hvm ? ['BIOS'] : [],
     storageTypes: ['SR'],
-    features: ['GuestAgent', 'Pause', 'Suspend'],
+    features: ['GuestAgent', 'HotPlugDisk', 'Pause', 'Suspend'],
     imageFormats: ['raw'],
   }
 }

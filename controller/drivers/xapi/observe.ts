@@ -1,5 +1,6 @@
 import type { CallOptions, InventoryEntry, MachineObservation, ObservedInterface } from '../../hypervisor/port.ts'
 import { failedWith } from './errors.ts'
+import { observeDisks } from './machine-disks.ts'
 import { isParked, pauseReasonOf, powerOf, requireOwn, sight } from './machines.ts'
 import type { PoolView } from './pool.ts'
 import { found, type GuestMetricsRecord, nullRef, type Records, type VIFRecord } from './records.ts'
@@ -27,7 +28,7 @@ export async function observe(view: PoolView, instanceID: string): Promise<Machi
       transient: false,
       cpus: Number(vm.VCPUs_max),
       memory: Number(vm.memory_static_max),
-      disks: [],
+      disks: await observeDisks(view, vm, instanceID),
     },
   }
 }

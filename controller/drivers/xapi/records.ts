@@ -35,6 +35,7 @@ export interface VDIRecord {
   readonly virtual_size: Integer
   readonly physical_utilisation: Integer
   readonly current_operations: StringMap
+  readonly allowed_operations: readonly string[]
   readonly other_config: StringMap
 }
 
@@ -57,6 +58,7 @@ export interface VBDRecord {
   readonly userdevice: string
   readonly empty: boolean
   readonly currently_attached: boolean
+  readonly other_config: StringMap
 }
 
 export interface VIFRecord {

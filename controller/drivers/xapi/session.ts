@@ -1,6 +1,7 @@
 import { BerthError } from '../../errors/index.ts'
 import type {
   CallOptions,
+  DiskSpec,
   HostInformation,
   HypervisorEvent,
   ImageContent,
@@ -19,6 +20,7 @@ import type {
 import { requireUUID } from '../shared/instance-id.ts'
 import { type Client, interruptible } from './client.ts'
 import { define, park, undefine } from './define.ts'
+import { attachDisk, detachDisk, growDisk } from './disk-changes.ts'
 import { createDisk, deleteVolume } from './disks.ts'
 import { mapError } from './errors.ts'
 import { readPool } from './host.ts'
@@ -142,16 +144,22 @@ export class XAPISession implements Session {
     return undefine(this.#view, instanceID, options)
   }
 
-  async attachDisk(): Promise<void> {
-    throw notYet()
+  attachDisk(instanceID: string, disk: DiskSpec, options: CallOptions = {}): Promise<void> {
+    return attachDisk(this.#view, instanceID, disk, options)
   }
 
-  async detachDisk(): Promise<void> {
-    throw notYet()
+  detachDisk(instanceID: string, name: string, options: CallOptions = {}): Promise<void> {
+    return detachDisk(this.#view, instanceID, name, options)
   }
 
-  async growDisk(): Promise<void> {
-    throw notYet()
+  async growDisk(
+    instanceID: string,
+    pool: string,
+    volume: string,
+    capacity: number,
+    options: CallOptions = {},
+  ): Promise<void> {
+    return growDisk(this.#view, instanceID, pool, volume, capacity, options)
   }
 
   async deleteVolume(instanceID: string, pool: string, volume: string, options: CallOptions = {}): Promise<void> {
@@ -196,5 +204,3 @@ async function reading<T>({ signal }: CallOptions = {}, read: () => Promise<T>):
     throw mapError(error, 'Read')
   }
 }
-
-const notYet = () => new BerthError('NotSupported', 'The driver does not change disks of machines yet.')

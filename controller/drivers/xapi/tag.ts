@@ -18,6 +18,10 @@ export const keys = {
   volume: 'berth.dev/volume',
   /** Digest and length of what was written to a volume, as it was when the key was written. */
   content: 'berth.dev/content',
+  /** Of a VBD: name of the disk. */
+  disk: 'berth.dev/disk',
+  /** Of a VBD: the machine is not to have it any more. */
+  leaving: 'berth.dev/leaving',
   /** Task that copies an image into a volume. */
   task: 'berth.dev/task',
 } as const

@@ -1,6 +1,6 @@
 /** Volumes are VDIs, known by their `other_config`: names of VDIs are anyone's to change, and need not be unique. */
 import { BerthError } from '../../errors/index.ts'
-import type { CallOptions, MachineObservation, ObservedVolume } from '../../hypervisor/port.ts'
+import type { CallOptions, DiskSpec, MachineObservation, ObservedVolume } from '../../hypervisor/port.ts'
 import { volumePrefix } from '../shared/instance-id.ts'
 import { failedWith } from './errors.ts'
 import type { VM } from './machines.ts'
@@ -36,6 +36,13 @@ export async function findVDIs(view: PoolView, sr: SR, volume: string): Promise<
 export async function findVolume(view: PoolView, sr: SR, volume: string, machine?: VM): Promise<VDI | undefined> {
   const vdis = await findVDIs(view, sr, volume)
   return vdis.find((vdi) => isDiskOf(vdi, machine) && isWhole(vdi, machine)) ?? vdis.find((vdi) => isWhole(vdi))
+}
+
+/** What a disk of the port is; rejects with DiskMissing. */
+export async function requireDisk(view: PoolView, { name, pool, volume }: DiskSpec, machine?: VM): Promise<VDI> {
+  const vdi = await findVolume(view, await view.activeSR(pool), volume, machine)
+  if (vdi !== undefined) return vdi
+  throw new BerthError('DiskMissing', `Disk '${name}': no volume '${volume}' is in the SR '${pool}'.`)
 }
 
 /**
