@@ -380,7 +380,7 @@ export interface Session {
   release(instanceID: string, options?: CallOptions): Promise<void>
   /**
    * Gives a machine that runs a disk, at once and in its definition, whichever of them lacks it. Both have it: nothing.
-   * Off: refused, as `define` does it then. Rejects with NotSupported where the host cannot, and with DiskMissing where
+   * Off: refused, as `define` does it then; paused: refused by some hosts. Rejects with NotSupported where the host cannot, and with DiskMissing where
    * the volume is not there.
    */
   attachDisk(instanceID: string, disk: DiskSpec, options?: CallOptions): Promise<void>

@@ -4,8 +4,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { Client } from '../../controller/drivers/xapi/client.ts'
 import { xapiDriver } from '../../controller/drivers/xapi/index.ts'
 import { trustingConnector } from '../../controller/drivers/xapi/trust.ts'
+import { BerthError, isBerthError } from '../../controller/errors/index.ts'
 import { eventually } from '../../controller/hypervisor/contract/expectations.ts'
 import {
+  type CallOptions,
+  type DiskSpec,
   type HypervisorEvent,
   type ImageContent,
   type MachineSpec,
@@ -676,3 +679,136 @@ async function call(method: string, ...args: readonly unknown[]): Promise<unknow
     await client.disconnect()
   }
 }
+
+describe('disks of a machine that runs', () => {
+  const disksOf = async (session: Session, id: string) =>
+    (await session.observe(id)).machine?.disks.map(({ name, attached, defined }) => ({ name, attached, defined }))
+  const root = { name: 'root', attached: true, defined: true }
+  const diskOf = (instanceID: string, name: string): DiskSpec => ({
+    name,
+    pool: 'Shared',
+    volume: volumeNames.disk(instanceID, name),
+  })
+
+  async function running(session: Session, ...names: readonly string[]): Promise<string> {
+    const id = randomUUID()
+    const disks = names.map((name) => diskOf(id, name))
+    for (const { pool: sr, volume } of disks) {
+      await session.createDisk({ instanceID: id, pool: sr, volume, capacity: 8 * MiB })
+    }
+    await session.define(machine(id, { disks }))
+    await session.start(id)
+    return id
+  }
+
+  /** Ends the call before each of its requests in turn, as a crash does. */
+  async function interrupted(call: (options: CallOptions) => Promise<void>, check: () => Promise<void>) {
+    for (let limit = 0; ; limit++) {
+      let sent = 0
+      const beforeSend = () => {
+        if (sent++ === limit) throw new BerthError('NotLeader', 'the process was stopped')
+      }
+      const error = await call({ beforeSend }).catch((reason: unknown) => reason)
+      await check()
+      if (error === undefined) return
+      if (!isBerthError(error, 'NotLeader')) throw error
+    }
+  }
+
+  test('a crash between any two requests leaves what the same call again ends', async () => {
+    const session = await connect()
+    const id = await running(session, 'root')
+    const data = diskOf(id, 'data')
+    await interrupted(
+      (options) => session.createDisk({ instanceID: id, pool: data.pool, volume: data.volume, capacity: MiB }, options),
+      async () => undefined,
+    )
+    const volumes = (await session.observe(id)).volumes.map(({ name }) => name)
+    expect(volumes.filter((name) => name.startsWith(data.volume))).toEqual([data.volume])
+    for (const [call, last] of [
+      [(options: CallOptions) => session.attachDisk(id, data, options), [{ ...root, name: 'data' }]],
+      [(options: CallOptions) => session.detachDisk(id, 'data', options), []],
+    ] as const) {
+      await interrupted(call, async () => {
+        const [first, ...more] = (await disksOf(session, id)) ?? []
+        expect(first).toEqual(root)
+        expect(more.every(({ name }) => name === 'data')).toBe(true)
+      })
+      expect(await disksOf(session, id)).toEqual([root, ...last])
+    }
+  })
+
+  test.each(['VBD.create', 'VBD.plug'])('an attachment whose answer to %s was lost happens once', async (method) => {
+    const session = await connect()
+    const id = await running(session, 'root')
+    const data = diskOf(id, 'data')
+    await session.createDisk({ instanceID: id, pool: data.pool, volume: data.volume, capacity: MiB })
+    pool.control.fault(method, { kind: 'reset', when: 'after' })
+    await expect(session.attachDisk(id, data)).rejects.toMatchObject({ class: 'Ambiguous' })
+    await eventually(async () => {
+      await session.attachDisk(id, data)
+      return true
+    })
+    expect(await disksOf(session, id)).toEqual([root, { ...root, name: 'data' }])
+  })
+
+  test('a guest that takes its time to let go is not waited for', async () => {
+    const session = await connect()
+    const id = await running(session, 'root', 'data')
+    pool.control.setDuration('VBD.unplug', 7_000)
+    try {
+      await session.detachDisk(id, 'data')
+      expect(await disksOf(session, id)).toEqual([root, { name: 'data', attached: true, defined: false }])
+      // Asked twice is asked once.
+      await session.detachDisk(id, 'data')
+      await eventually(async () => (await disksOf(session, id))?.length === 1)
+    } finally {
+      pool.control.setDuration('VBD.unplug', 0)
+    }
+    await session.detachDisk(id, 'data')
+    expect(pool.control.database.get('VM', vmOf(id)).VBDs).toHaveLength(2)
+  }, 30_000)
+
+  test('one that is paused gets none, and lets go of none before it goes on', async () => {
+    const session = await connect()
+    const id = await running(session, 'root', 'data')
+    const more = diskOf(id, 'more')
+    await session.createDisk({ instanceID: id, pool: more.pool, volume: more.volume, capacity: MiB })
+    await session.pause(id)
+    await expect(session.attachDisk(id, more)).rejects.toMatchObject({ code: 'HypervisorRefused' })
+    await session.detachDisk(id, 'data')
+    expect(await disksOf(session, id)).toEqual([root, { name: 'data', attached: true, defined: false }])
+    await session.unpause(id)
+    await session.detachDisk(id, 'data')
+    expect(await disksOf(session, id)).toEqual([root])
+  })
+
+  test('an SR that resizes no disk that is in use says so; off, it does', async () => {
+    const session = await connect()
+    const id = await running(session, 'root')
+    const { pool: sr, volume } = diskOf(id, 'root')
+    const grown = session.growDisk(id, sr, volume, 16 * MiB)
+    await expect(grown).rejects.toMatchObject({ code: 'NotSupported' })
+    await session.powerOff(id)
+    await session.growDisk(id, sr, volume, 16 * MiB)
+    expect((await session.observe(id)).volumes).toContainEqual(
+      expect.objectContaining({ name: volume, capacity: 16 * MiB }),
+    )
+  })
+
+  test('the VBD of an older version is known by its volume, and a copy of the disk that somebody attached is not', async () => {
+    const session = await connect()
+    const id = await running(session, 'root')
+    const { database } = pool.control
+    const [vbd = ''] = database.get('VM', vmOf(id)).VBDs.filter((ref) => database.get('VBD', ref).userdevice === '0')
+    database.update('VBD', vbd, { other_config: {} })
+    expect(await disksOf(session, id)).toEqual([root])
+    const copied = database.get('VDI', database.get('VBD', vbd).VDI).other_config
+    const foreign = pool.control.attachForeignDisk(vmOf(id))
+    database.update('VDI', database.get('VBD', foreign).VDI, { other_config: copied })
+    expect(await disksOf(session, id)).toEqual([root, { name: undefined, attached: true, defined: true }])
+    await session.powerOff(id)
+    await session.define(machine(id, { disks: [diskOf(id, 'root')] }))
+    expect(database.find('VBD', foreign)).toBeDefined()
+  })
+})

@@ -132,6 +132,19 @@ describe('a disk that a running machine has', () => {
     expect(pool.control.database.get('VDI', snapshot)).toMatchObject({ is_a_snapshot: true, snapshot_of: vdi })
   })
 
+  test('is unplugged, unless the guest holds on to it', async () => {
+    const pool = await TestPool.open()
+    const [vm, vdi] = [await pool.makeVm(), await pool.makeVdi()]
+    const vbd = await pool.makeVbd(vm, vdi)
+    await pool.call('VM.start', vm, false, false)
+    pool.control.setGuest({ releasesDisks: false })
+    expect((await failure(pool.call('VBD.unplug', vbd)))[0]).toBe('DEVICE_DETACH_REJECTED')
+    expect(await pool.call('VBD.get_currently_attached', vbd)).toBe(true)
+    pool.control.setGuest({ releasesDisks: true })
+    await pool.call('VBD.unplug', vbd)
+    expect(await pool.call('VBD.get_currently_attached', vbd)).toBe(false)
+  })
+
   test('is not written to by a second machine, but read by two', async () => {
     const pool = await TestPool.open()
     const vdi = await pool.makeVdi()

@@ -84,6 +84,7 @@ const disk = object(
   'A disk.',
   {
     rules: [
+      rule("self.name != 'seed'", 'seed is the name of the disk that Berth makes for first boot', '.name'),
       rule(
         "self.name == 'root' || has(self.source) || has(self.size)",
         'a disk without a source needs a size',

@@ -60,6 +60,8 @@ export async function define(
   const { own, surplus } = requireOwn(await view.vms(), instanceID)
   requireNeverRan(surplus)
   if (own === undefined) throw new BerthError('TemporaryFailure', 'The machine that was made is gone.')
+  // First, as whoever made the other may fail on what we are about to attach, and leaves none behind that way.
+  for (const { ref } of surplus) await destroyMachine(view, ref, options)
   await setTag(view, own.vm, tags, options)
   // XAPI changes nothing of a machine whose memory is saved.
   if (own.vm.power_state !== 'Suspended') await setDisks(view, own, disks, options)
@@ -68,7 +70,6 @@ export async function define(
     await attachSeed(view, own, seedDisk, options)
     await defineInterfaces(view, own.vm, machine.interfaces, options)
   }
-  for (const { ref } of surplus) await destroyMachine(view, ref, options)
   await open(view, own, options)
 }
 

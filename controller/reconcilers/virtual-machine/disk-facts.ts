@@ -30,6 +30,8 @@ export function diskFacts(vm: ReadObject<VirtualMachine>, context: DiskContext):
   const recorded = vm.status?.disks ?? []
   const declared = vm.spec.disks ?? []
   const names = new Set(['root', ...declared.map(({ name }) => name), ...recorded.map(({ name }) => name)])
+  // The API refuses it; this is the last to stand before the seed's own volume.
+  names.delete('seed')
   return [...names].map((name) => {
     const asked = declared.find((disk) => disk.name === name)
     const entry = recorded.find((disk) => disk.name === name)

@@ -191,6 +191,14 @@ describe('a disk that is added', () => {
     expect(calls().length).toBe(before)
   })
 
+  it('by the name of the seed, which the API refuses, does nothing', async () => {
+    await bringUp()
+    await withDisks(root, { name: 'seed', size: '1Gi' })
+    await withDisks(root)
+    expect(calls()).toEqual([])
+    expect(recorded()).toEqual(['root Ready'])
+  })
+
   it('may lie in another pool than the root', async () => {
     lab.host.addPool('fast')
     lab.kube.put(aPool('fast'))

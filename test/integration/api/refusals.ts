@@ -599,7 +599,6 @@ export const unknownFields: Readonly<Record<Kind, Changes>> = {
     'spec.profile': 'a',
     'spec.image.family': 'debian',
     'spec.placement.pool': 'a',
-    'spec.disks': [{ name: 'data', size: '1Gi', bus: 'SCSI' }],
     'spec.adopt': {},
   },
 }
