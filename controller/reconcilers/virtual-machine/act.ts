@@ -7,10 +7,11 @@ import { conditionIs } from '../shared/conditions.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import { closedBy } from '../shared/scheduling.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
+import { withFilters } from './interface-facts.ts'
 import { changeInterface } from './interface-work.ts'
 import { machineSpec } from './machine.ts'
 import type { Step } from './model.ts'
-import type { View } from './view.ts'
+import { machineOf, type View } from './view.ts'
 
 /** Record, MarkRunning, MarkStopped, BeginRestart, BeginSuspend, ServeRestart and ClearRecord have their whole effect in the status that the pass writes. */
 export async function act(
@@ -198,7 +199,7 @@ async function define(
       pool: hostPoolOf(view, caches.storagePools),
       userData: view.userData,
       networks: caches.networks,
-      features: session.information.capabilities.features,
+      features: withFilters(session.information.capabilities.features, machineOf(view)),
       ...(accelerator === undefined ? {} : { accelerator }),
     },
   )

@@ -7,7 +7,7 @@ import { choosePool } from '../../placement/index.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import type { Dependencies, Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
-import { interfaceFacts } from './interface-facts.ts'
+import { interfaceFacts, withFilters } from './interface-facts.ts'
 import type { InterfaceFacts } from './interface-model.ts'
 import { areOutdated } from './interfaces.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
@@ -71,7 +71,9 @@ export async function observe(
   const now = dependencies.clock.monotonic()
   const features = host?.connected ? host.session.information.capabilities.features : []
   const interfaces =
-    desired.hypervisor === undefined ? undefined : interfaceFacts(vm, desired.hypervisor, features, caches)
+    desired.hypervisor === undefined
+      ? undefined
+      : interfaceFacts(vm, desired.hypervisor, withFilters(features, machineOn(desired, observations)), caches)
   const observed: Observed = {
     hosts: observations,
     ...(problem === undefined ? {} : { problem }),
@@ -108,17 +110,21 @@ export async function observe(
 
 /** A definition that was tried and came out otherwise is started as it is. */
 function isOutdated(
-  { instanceID, hypervisor }: Desired,
+  desired: Desired,
   hosts: ReadonlyMap<string, HostObservation>,
   size: ResolvedSize | undefined,
   interfaces: readonly InterfaceFacts[] = [],
   { definitions }: Memory,
 ): boolean {
-  const host = hosts.get(hypervisor ?? '')
-  const machine = host?.reachable ? host.observation.machine : undefined
+  const machine = machineOn(desired, hosts)
   if (machine?.power !== 'Stopped' || size === undefined) return false
   const differs = !hasSize(machine, size) || areOutdated(interfaces, machine)
-  return differs && !definitions.isDefined(instanceID, { ...size, interfaces })
+  return differs && !definitions.isDefined(desired.instanceID, { ...size, interfaces })
+}
+
+function machineOn({ hypervisor }: Pick<Desired, 'hypervisor'>, hosts: ReadonlyMap<string, HostObservation>) {
+  const host = hosts.get(hypervisor ?? '')
+  return host?.reachable ? host.observation.machine : undefined
 }
 
 const toldOf =
