@@ -23,6 +23,8 @@ const busyWords =
 
 /** libvirt filters bridges alone: no macvtap, no Open vSwitch. */
 const unfiltered = /filterref is not supported/
+/** That, or the host's ebtables does not work. */
+const filterWords = /filterref is not supported|apply firewall|ebtables/
 
 /** What libvirt, or the way to it, said, as an error of the table. libvirt's own words stay in the message. */
 export function mapError(error: unknown, effect: Effect): BerthError {
@@ -75,7 +77,7 @@ function notOpened(error: LibvirtConnectionError): BerthError {
 }
 
 function refusal(error: LibvirtError): BerthError {
-  const mend = unfiltered.test(error.message) ? '; set antiSpoofing of its Network to Disabled' : ''
+  const mend = filterWords.test(error.message) ? '; set antiSpoofing of its Network to Disabled' : ''
   return new BerthError(refusalCode(error), `libvirt: ${error.message}${mend}`, { cause: error })
 }
 
