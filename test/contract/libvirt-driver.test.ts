@@ -134,6 +134,46 @@ describe('definitions', () => {
     expect((await run('blkid', ['-o', 'value', '-s', 'LABEL', path])).stdout.trim()).toBe('cidata')
   })
 
+  test('a filter that somebody removed is made anew before the start, and a network that cannot be filtered is told', async () => {
+    const [main] = spec().interfaces
+    if (main === undefined) throw new Error('no interface')
+    await session.define(spec({ interfaces: [{ ...main, antiSpoofing: 'MAC' }] }))
+    await virsh('nwfilter-undefine', 'berth-own-mac')
+    await session.start(instanceID)
+    expect(await virsh('nwfilter-binding-list')).toContain('berth-own-mac')
+
+    const file = join(hypervisor.directory, 'macvtap.xml')
+    const forward = "<forward mode='bridge'><interface dev='uplink'/></forward>"
+    writeFileSync(file, `<network><name>macvtap</name>${forward}</network>`)
+    await virsh('net-create', file)
+    const direct = { name: 'direct', macAddress: '52:54:00:ab:cd:03', attachment: { libvirtNetwork: 'macvtap' } }
+    const refused = session.attachInterface(instanceID, { ...direct, antiSpoofing: 'MAC' })
+    await expect(refused).rejects.toMatchObject({
+      code: 'NotSupported',
+      message: expect.stringContaining('set antiSpoofing of its Network to Disabled'),
+    })
+    await virsh('net-destroy', 'macvtap')
+  })
+
+  test('libvirt itself refuses an interface that is given twice, however late', async () => {
+    await session.define(spec())
+    await session.start(instanceID)
+    const added = {
+      name: 'late',
+      macAddress: '52:54:00:ab:cd:04',
+      attachment: { libvirtNetwork: hypervisor.networkName },
+    }
+    await session.attachInterface(instanceID, added)
+    const device = (await virsh('dumpxml', instanceID)).split(added.macAddress)[1]?.split('</interface>')[0] ?? ''
+    const [alias = ''] = /ua-berth-[0-9a-f-]+/.exec(device) ?? []
+    const file = join(hypervisor.directory, 'late.xml')
+    const source = `<mac address='${added.macAddress}'/><source network='${hypervisor.networkName}'/><model type='virtio'/>`
+    writeFileSync(file, `<interface type='network'>${source}<alias name='${alias}'/></interface>`)
+    for (const side of ['--live', '--config']) {
+      await expect(virsh('attach-device', instanceID, file, side)).rejects.toThrow(/non unique alias/)
+    }
+  })
+
   test('a start that someone else set up for the host’s boot is taken back', async () => {
     await session.define(spec())
     await virsh('autostart', instanceID)

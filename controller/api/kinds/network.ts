@@ -124,6 +124,12 @@ const observedAttachment = object(
       ['Available', 'Missing', 'Unknown'],
       'Available is there; Missing is not; Unknown: the hypervisor could not be asked.',
     ),
+    antiSpoofing: optional(
+      choice(
+        ['Enabled', 'Disabled', 'NotSupported'],
+        'What is done about spoofed MAC addresses there; NotSupported: it is enabled, but the hypervisor cannot.',
+      ),
+    ),
     id: optional(text('UUID of the libvirt or XAPI network, or name of the bridge.', { max: 253 })),
   },
   'The network as one hypervisor has it.',

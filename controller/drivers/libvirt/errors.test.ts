@@ -38,6 +38,15 @@ describe('errors of libvirt', () => {
   })
 
   test.each([
+    ['CONFIG_UNSUPPORTED', 'filterref is not supported for network interfaces of type direct', 'NotSupported'],
+    ['INTERNAL_ERROR', "Failed to apply firewall command 'ebtables --concurrent -t nat -L'", 'HypervisorRefused'],
+  ] as const)('a host that cannot filter packets: %s, %s → %s, with what to do', (code, message, expected) => {
+    const mapped = mapError(libvirt(code, message), 'Mutation')
+    expect(mapped.code).toBe(expected)
+    expect(mapped.message).toContain('set antiSpoofing of its Network to Disabled')
+  })
+
+  test.each([
     [new LibvirtTimeoutError('slow', { effectUnknown: true }), 'CallTimedOut', 'HypervisorUnreachable'],
     [new LibvirtTimeoutError('slow', { effectUnknown: false }), 'HypervisorUnreachable', 'HypervisorUnreachable'],
     [new LibvirtAbortError('ended', { effectUnknown: true }), 'CallTimedOut', 'TemporaryFailure'],

@@ -21,6 +21,11 @@ const fullWords = /no space left on device|disk quota exceeded|not enough (free 
 const busyWords =
   /asynchronous jobs running|is already active|still in use|still being allocated|being (removed|started|migrated)|state change lock|another .* job|device or resource busy/i
 
+/** libvirt filters bridges alone: no macvtap, no Open vSwitch. */
+const unfiltered = /filterref is not supported/
+/** That, or the host's ebtables does not work. */
+const filterWords = /filterref is not supported|apply firewall|ebtables/
+
 /** What libvirt, or the way to it, said, as an error of the table. libvirt's own words stay in the message. */
 export function mapError(error: unknown, effect: Effect): BerthError {
   if (error instanceof BerthError) return error
@@ -72,7 +77,8 @@ function notOpened(error: LibvirtConnectionError): BerthError {
 }
 
 function refusal(error: LibvirtError): BerthError {
-  return new BerthError(refusalCode(error), `libvirt: ${error.message}`, { cause: error })
+  const mend = filterWords.test(error.message) ? '; set antiSpoofing of its Network to Disabled' : ''
+  return new BerthError(refusalCode(error), `libvirt: ${error.message}${mend}`, { cause: error })
 }
 
 function refusalCode(error: LibvirtError): BerthErrorCode {
@@ -85,7 +91,7 @@ function refusalCode(error: LibvirtError): BerthErrorCode {
   if (is('AUTH_FAILED', 'AUTH_CANCELLED', 'AUTH_UNAVAILABLE', 'ACCESS_DENIED')) {
     return 'CredentialsInvalid'
   }
-  if (is('NO_SUPPORT')) return 'NotSupported'
+  if (is('NO_SUPPORT') || unfiltered.test(error.message)) return 'NotSupported'
   if (is('NO_STORAGE_POOL')) return 'PoolNotFound'
   // The network of a parked machine never exists: that is the fence at work, and no network to wait for.
   if (is('NO_NETWORK') && !error.message.includes(parkedNetwork)) return 'NetworkNotFound'

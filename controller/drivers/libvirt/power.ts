@@ -8,6 +8,7 @@ import {
 import { BerthError } from '../../errors/index.ts'
 import { findOwnDomain, ifDefined, isQEMU, type OwnDomain, powerState, readPauseReason } from './domains.ts'
 import { isLibvirtError } from './errors.ts'
+import { defineFilters } from './packet-filters.ts'
 
 /** `ClockBehind`: a guest that was held goes on now. One of Xen's asks Xen for the time, and has no channel for an agent. */
 export type Outcome = 'Done' | 'ClockBehind'
@@ -33,6 +34,8 @@ export async function start(
   if (own.reading.parked && hasManagedSave) {
     throw new BerthError('HypervisorRefused', `Domain '${own.domain.name}' is parked; its saved state is not started.`)
   }
+  // Somebody may have removed what the domain refers to.
+  await defineFilters(connection, own.reading.interfaces, true, options)
   try {
     await own.domain.create(paused ? DomainCreateFlags.PAUSED : 0, options)
   } catch (error) {

@@ -22,7 +22,7 @@ const network = () => {
 describe('a network', () => {
   it('is told where it is there, and nothing is changed on hosts', async () => {
     await pass()
-    expect(network().status?.attachments).toEqual([{ hypervisor: 'kvm1', state: 'Available' }])
+    expect(network().status?.attachments).toEqual([{ hypervisor: 'kvm1', state: 'Available', antiSpoofing: 'Enabled' }])
     expect(readyOf(network())).toBe('True Available')
     expect(lab.host.calls).toEqual([])
   })
@@ -44,10 +44,25 @@ describe('a network', () => {
     ]
     lab.kube.put(aNetwork('lan', { attachments }))
     await pass()
-    expect(network().status?.attachments).toEqual([{ hypervisor: 'kvm1', state: 'Missing' }])
+    expect(network().status?.attachments).toEqual([{ hypervisor: 'kvm1', state: 'Missing', antiSpoofing: 'Enabled' }])
     lab.host.networks.add('br0')
     await pass()
-    expect(network().status?.attachments).toEqual([{ hypervisor: 'kvm1', state: 'Available' }])
+    expect(network().status?.attachments).toEqual([{ hypervisor: 'kvm1', state: 'Available', antiSpoofing: 'Enabled' }])
+  })
+
+  it.each([
+    ['Disabled', ['AntiSpoofing'], 'Disabled'],
+    ['Enabled', ['AntiSpoofing'], 'Enabled'],
+    [undefined, [], 'NotSupported'],
+  ])('tells what is done about spoofed MAC addresses: %s, with %j', async (antiSpoofing, features, told) => {
+    const attachments = [{ hypervisor: '*', libvirtNetwork: 'default' }]
+    lab.kube.put(aNetwork('lan', { attachments, antiSpoofing }))
+    const { information } = lab.host
+    lab.host.information = { ...information, capabilities: { ...information.capabilities, features } }
+    await pass()
+    expect(network().status?.attachments).toMatchObject([{ antiSpoofing: told }])
+    const [ready] = network().status?.conditions ?? []
+    expect(ready?.message?.includes('not filtered on kvm1')).toBe(told === 'NotSupported')
   })
 
   it('says nothing of hypervisors that it does not name', async () => {
@@ -70,7 +85,7 @@ describe('a network', () => {
   ])('is not known on a hypervisor %s', async (_, arrange) => {
     arrange()
     await pass()
-    expect(network().status?.attachments).toEqual([{ hypervisor: 'kvm1', state: 'Unknown' }])
+    expect(network().status?.attachments).toMatchObject([{ hypervisor: 'kvm1', state: 'Unknown' }])
     expect(readyOf(network())).toBe('Unknown NotTried')
   })
 })

@@ -1,5 +1,6 @@
 import { type Network, type NetworkStatus, networks } from '../../api/index.ts'
 import type { Hosts } from '../../hypervisor/hosts.ts'
+import type { HostInformation } from '../../hypervisor/port.ts'
 import type { KubeClient, ReadObject } from '../../kube/port.ts'
 import type { Clock, ReconcileContext, Reconciler, Result } from '../../runtime/port.ts'
 import { attachmentOn } from '../shared/attachment.ts'
@@ -20,6 +21,16 @@ type Attachment = NonNullable<NetworkStatus['attachments']>[number]
 
 const lookAgainAfter = 300_000
 const lookForMissingAfter = 30_000
+
+const filtering = ({ spec }: Network, { capabilities }: HostInformation): NonNullable<Attachment['antiSpoofing']> => {
+  if (spec.antiSpoofing === 'Disabled') return 'Disabled'
+  return capabilities.features.includes('AntiSpoofing') ? 'Enabled' : 'NotSupported'
+}
+
+function unfiltered(attachments: readonly Attachment[]): string {
+  const names = attachments.filter(({ antiSpoofing }) => antiSpoofing === 'NotSupported').map((one) => one.hypervisor)
+  return names.length === 0 ? '' : `; spoofed MAC addresses are not filtered on ${names.slice(0, 10).join(', ')}`
+}
 
 /** Tells on which hypervisors a network is there. Changes nothing on them. */
 export class NetworkReconciler implements Reconciler {
@@ -48,7 +59,7 @@ export class NetworkReconciler implements Reconciler {
           ? isTrue(
               'Ready',
               'Available',
-              `on ${attachments.filter(({ state }) => state === 'Available').length} hypervisors`,
+              `on ${attachments.filter(({ state }) => state === 'Available').length} hypervisors${unfiltered(attachments)}`,
             )
           : isUnknown('Ready', 'NotTried', 'no hypervisor that it names is connected')
     await writeStatus(
@@ -72,8 +83,13 @@ export class NetworkReconciler implements Reconciler {
     if (known && isUntried(hypervisor, this.#dependencies)) return known
     const host = this.#dependencies.hosts.get(hypervisor)
     if (!host.connected) return { hypervisor, state: 'Unknown' }
+    const antiSpoofing = filtering(network, host.session.information)
     try {
-      return { hypervisor, state: (await host.session.networkExists(attachment, { signal })) ? 'Available' : 'Missing' }
+      return {
+        hypervisor,
+        antiSpoofing,
+        state: (await host.session.networkExists(attachment, { signal })) ? 'Available' : 'Missing',
+      }
     } catch {
       return { hypervisor, state: 'Unknown' }
     }

@@ -10,12 +10,13 @@ import type { Dependencies, Memory } from './dependencies.ts'
 import type { DiskWork } from './disk-model.ts'
 import { doDiskWork } from './disk-work.ts'
 import { isUsable } from './disks.ts'
+import { withFilters } from './interface-facts.ts'
 import { changeInterface } from './interface-work.ts'
 import { giveBackAddresses, leaseAddresses } from './lease-addresses.ts'
 import { machineSpec } from './machine.ts'
 import type { Problem, Step } from './model.ts'
 import { runs } from './power.ts'
-import type { View } from './view.ts'
+import { machineOf, type View } from './view.ts'
 
 /** Record, RecordDisks, MarkRunning, MarkStopped, BeginRestart, BeginSuspend, ServeRestart and ClearRecord have their whole effect in the status that the pass writes. */
 export async function act(
@@ -271,7 +272,7 @@ async function define(
       bootstrap: view.bootstrap,
       addressed: view.leases.interfaces,
       networks: caches.networks,
-      features: session.information.capabilities.features,
+      features: withFilters(session.information.capabilities.features, machineOf(view)),
       ...(accelerator === undefined ? {} : { accelerator }),
     },
   )

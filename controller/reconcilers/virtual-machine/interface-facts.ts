@@ -1,6 +1,6 @@
 /** What is declared of a machine's network interfaces, as its host is told. Pure over the caches. */
 import type { Network, VirtualMachine } from '../../api/index.ts'
-import type { InterfaceSpec } from '../../hypervisor/port.ts'
+import type { InterfaceSpec, ObservedMachine } from '../../hypervisor/port.ts'
 import type { ReadObject } from '../../kube/port.ts'
 import { attachmentOn } from '../shared/attachment.ts'
 import type { Caches } from '../shared/caches.ts'
@@ -25,6 +25,10 @@ export const interfaceFacts = (
     )
     return { ...known, network: network.value, ...('problem' in spec ? spec : { spec: spec.value }) }
   })
+
+/** A host that filters one of its interfaces can: what it says may be of a moment in which its daemon did not answer. */
+export const withFilters = (features: readonly string[], machine: ObservedMachine | undefined): readonly string[] =>
+  machine?.interfaces.some(({ antiSpoofing }) => antiSpoofing !== undefined) ? [...features, 'AntiSpoofing'] : features
 
 export interface InterfaceContext {
   readonly hypervisor: string

@@ -264,6 +264,14 @@ describe('filters against spoofed MAC addresses', () => {
     expect(machine().spec.interfaces[0]?.antiSpoofing).toBe('MAC')
   })
 
+  it('stay while a hypervisor does not say that it can filter, but does', async () => {
+    await bringUp(eth0)
+    onHost('HotPlugNetwork')
+    expect(await callsOf(() => declare({ ...eth0, network: 'dmz' }))).toEqual(['attachInterface'])
+    await restart()
+    expect(machine().spec.interfaces[0]?.antiSpoofing).toBe('MAC')
+  })
+
   it('are on from the first start on, where the hypervisor has learnt to filter since', async () => {
     onHost('HotPlugNetwork')
     await bringUp(eth0)

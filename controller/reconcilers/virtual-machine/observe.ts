@@ -13,7 +13,7 @@ import { diskFacts } from './disk-facts.ts'
 import type { DiskFacts } from './disk-model.ts'
 import { isUsable } from './disks.ts'
 import { expiryOf } from './expiry.ts'
-import { interfaceFacts } from './interface-facts.ts'
+import { interfaceFacts, withFilters } from './interface-facts.ts'
 import type { InterfaceFacts } from './interface-model.ts'
 import { areOutdated } from './interfaces.ts'
 import { type LeaseState, leaseState } from './leases.ts'
@@ -82,7 +82,9 @@ export async function observe(
   const disks = disksOf(vm, desired, resolved, observations, dependencies, memory)
   const now = dependencies.clock.monotonic()
   const interfaces =
-    desired.hypervisor === undefined ? undefined : interfaceFacts(vm, desired.hypervisor, features, caches)
+    desired.hypervisor === undefined
+      ? undefined
+      : interfaceFacts(vm, desired.hypervisor, withFilters(features, recordedMachine(desired, observations)), caches)
   const observed: Observed = {
     hosts: observations,
     ...(problem === undefined ? {} : { problem }),
@@ -132,19 +134,20 @@ const leaseFact = ({ missing, problem }: LeaseState): Pick<Observed, 'leases'> =
 
 /** A definition that was tried and came out otherwise is started as it is. */
 function isOutdated(
-  { instanceID, hypervisor }: Desired,
+  desired: Desired,
   hosts: ReadonlyMap<string, HostObservation>,
   size: ResolvedSize | undefined,
   disks: readonly DiskFacts[],
   interfaces: readonly InterfaceFacts[] = [],
   { definitions }: Memory,
 ): boolean {
-  const machine = recordedMachine(hypervisor, hosts)
+  const machine = recordedMachine(desired, hosts)
   if (machine?.power !== 'Stopped' || size === undefined) return false
   const hardware = { ...size, disks: disks.filter(isUsable).map(({ name }) => name), interfaces }
   const isSized = hasSize(machine, size) && roomDifferences(machine, size).length === 0
   return (
-    !(isSized && hasDisks(disks) && !areOutdated(interfaces, machine)) && !definitions.isDefined(instanceID, hardware)
+    !(isSized && hasDisks(disks) && !areOutdated(interfaces, machine)) &&
+    !definitions.isDefined(desired.instanceID, hardware)
   )
 }
 
@@ -175,20 +178,20 @@ function disksOf(
 
 /** What it is to be given while it runs, unless its host has refused that. */
 function resizeOf(
-  { instanceID, hypervisor }: Desired,
+  desired: Desired,
   hosts: ReadonlyMap<string, HostObservation>,
   size: ResolvedSize | undefined,
   features: readonly string[],
   { resizes }: Memory,
 ): LiveSize | undefined {
-  const machine = recordedMachine(hypervisor, hosts)
+  const machine = recordedMachine(desired, hosts)
   if (machine?.power !== 'Running' || size === undefined) return undefined
   const change = inPlace(machine, size, features)
-  return Object.keys(change).length === 0 || resizes.isRefused(instanceID, change) ? undefined : change
+  return Object.keys(change).length === 0 || resizes.isRefused(desired.instanceID, change) ? undefined : change
 }
 
 function recordedMachine(
-  hypervisor: string | undefined,
+  { hypervisor }: Pick<Desired, 'hypervisor'>,
   hosts: ReadonlyMap<string, HostObservation>,
 ): ObservedMachine | undefined {
   const host = hosts.get(hypervisor ?? '')
