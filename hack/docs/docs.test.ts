@@ -102,9 +102,10 @@ test('docs/events-and-history.md has the action and reason of each step that lea
   } as unknown as View
   const saved = { reachable: true, observation: { machine: { power: 'Suspended' } } }
   const suspended = { ...view, observed: { hosts: new Map([['kvm1', saved]]) } } as unknown as View
+  const larger = { reachable: true, observation: { machine: { power: 'Stopped', cpus: 2, memory: 1 } } }
   const resized = {
     ...view,
-    observed: { hosts: new Map(), outdated: true },
+    observed: { hosts: new Map([['kvm1', larger]]), outdated: true },
     size: { cpus: 1, memory: 1 },
   } as unknown as View
   const named = { slot: 's', hypervisor: 'kvm1', pool: 'p', volume: 'v' }
