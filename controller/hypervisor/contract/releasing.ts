@@ -113,6 +113,14 @@ export function describeReleasing(bench: Bench): void {
           () => bench.session.powerOff(id),
           () => bench.session.undefine(id),
           () => bench.session.deleteVolume(id, bench.world.pool, volumeNames.seed(id)),
+          () => bench.session.attachDisk(id, { name: 'data', pool: bench.world.pool, volume: volumeNames.seed(id) }),
+          () => bench.session.detachDisk(id, 'root'),
+          () => bench.session.growDisk(id, bench.world.pool, volumeNames.seed(id), 1),
+          ...spec.interfaces.flatMap((one) => [
+            () => bench.session.attachInterface(id, one),
+            () => bench.session.detachInterface(id, one.macAddress),
+          ]),
+          ...(bench.has('HotPlugCPU') ? [() => bench.session.resize(id, { cpus: 2 })] : []),
         ]) {
           await expectRefusal(effect(), 'ForeignObject')
         }

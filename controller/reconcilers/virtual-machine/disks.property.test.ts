@@ -138,7 +138,7 @@ describe('from one list to another', () => {
       expect({ from, to, unreached: course.unreached(to) }).toEqual({ from, to, unreached: [] })
       expect(host.calls.length - calls).toBeLessThanOrEqual(8)
     }
-  })
+  }, 60_000)
 
   it('loses nothing that is kept, declared or in use, whatever fails, whatever the guest and the host can', async () => {
     const step = fc.record({ disks: fc.constantFrom(...lists), power: fc.constantFrom(...powers) })
@@ -173,5 +173,5 @@ describe('from one list to another', () => {
       ),
       { numRuns: 60 },
     )
-  })
+  }, 60_000)
 })
