@@ -104,17 +104,10 @@ test('docs/events-and-history.md has the action and reason of each step that lea
   } as unknown as View
   const saved = { reachable: true, observation: { machine: { power: 'Suspended' } } }
   const suspended = { ...view, observed: { hosts: new Map([['kvm1', saved]]) } } as unknown as View
-<<<<<<< HEAD
   const smaller = { reachable: true, observation: { machine: { power: 'Stopped', cpus: 2, memory: 1 } } }
   const resized = {
     ...view,
     observed: { hosts: new Map([['kvm1', smaller]]), outdated: true },
-=======
-  const larger = { reachable: true, observation: { machine: { power: 'Stopped', cpus: 2, memory: 1 } } }
-  const resized = {
-    ...view,
-    observed: { hosts: new Map([['kvm1', larger]]), outdated: true },
->>>>>>> disk-plan
     size: { cpus: 1, memory: 1 },
   } as unknown as View
   const interfaces = [{ macAddress: '52:54:00:00:00:01', attached: true }]
