@@ -276,6 +276,19 @@ describe('disks of others', () => {
     await virsh('vol-delete', '--pool', hypervisor.poolName, 'foreign')
   })
 
+  test('a disk that somebody moved in the definition alone is not plugged in from its past', async () => {
+    const spec = await defined('root')
+    await session.start(id)
+    const data = await make('data')
+    await session.define({ ...spec, disks: [...spec.disks, data] })
+    const file = join(hypervisor.directory, 'moved.xml')
+    const path = join(hypervisor.poolPath, data.volume)
+    writeFileSync(file, (await virsh('dumpxml', '--inactive', id)).replace(`'${path}'`, `'${path}.copy'`))
+    await virsh('define', file)
+    await expect(session.attachDisk(id, data)).rejects.toMatchObject({ code: 'Drifted' })
+    expect(await virsh('domblklist', id)).not.toContain(path)
+  })
+
   test('a volume of ours that is below somebody’s snapshot is kept while the machine runs', async () => {
     const {
       disks: [, data],

@@ -76,6 +76,7 @@ export async function attachDisk(
   const entry: DiskEntry = { ...disk, target }
   const lacks = (devices: readonly DiskDevice[]) => !devices.some((device) => device.entry?.name === disk.name)
   const [attaches, defines] = [lacks(live), lacks(defined)]
+  if (known !== undefined && (attaches || defines)) await requireUnmoved(connection, known, options)
   if (attaches) await setEntries(disks, 'LIVE', [...entriesOf(live), entry], options)
   if (defines) await setEntries(disks, 'CONFIG', [...entriesOf(defined), entry], options)
   const flags = (attaches ? DeviceModifyFlags.LIVE : 0) | (defines ? DeviceModifyFlags.CONFIG : 0)
@@ -208,7 +209,11 @@ async function setEntries(
     known.length === entries.length && entries.every(({ name }) => known.some((entry) => entry.name === name))
   if (isSame) return
   const tag = withDetails(root, 'disk', entries.map(entryElement))
-  if (tag === undefined) throw new BerthError('ForeignObject', `Domain '${own.domain.name}' runs without our tag.`)
+  if (tag === undefined)
+    throw new BerthError(
+      'ForeignObject',
+      `Domain '${own.domain.name}' runs without the tag of its definition: restart it.`,
+    )
   const namespace = { key: tagPrefix, uri: tagNamespace }
   const impact = DomainModificationImpact[which]
   await own.domain.setMetadata(DomainMetadataType.ELEMENT, formatXml(tag), namespace, impact, options)
