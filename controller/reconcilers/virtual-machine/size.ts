@@ -141,7 +141,7 @@ export function inPlace(machine: Room, size: Amounts, features: readonly string[
 
 export function describeSize(size: Room): string {
   const { cpus, memory } = size
-  const grows = mostCpus(size) !== cpus || !isAlike(mostMemory(size), memory)
+  const grows = mostCpus(size) > cpus || mostMemory(size) >= memory + accuracy
   return `${amounts(cpus, memory)}${grows ? `, up to ${amounts(mostCpus(size), mostMemory(size))}` : ''}`
 }
 
