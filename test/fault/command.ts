@@ -11,6 +11,8 @@ export interface Options {
   readonly mode?: Mode
   readonly effect?: number
   readonly position?: Position
+  /** Of second crashes and stopped leaders every so many only; absent: all. */
+  readonly sample?: number
   readonly trace: boolean
   readonly help: boolean
 }
@@ -24,6 +26,7 @@ Kills the controller at every effect of every workload, in every position, and c
   --mode MODE          in this way alone: ${modes.join(', ')}
   --effect N           at this effect alone (numbers are in the trace)
   --position POSITION  in this position alone: ${positions.join(', ')}
+  --sample N           of second crashes (twice) and stopped leaders (leaders) every Nth only; single crashes stay complete
   --trace              print the effects of the run without faults, and of runs that fail
   --help
 `
@@ -37,15 +40,17 @@ export function parseOptions(args: readonly string[]): Options {
       mode: { type: 'string' },
       effect: { type: 'string' },
       position: { type: 'string' },
+      sample: { type: 'string' },
       trace: { type: 'boolean' },
       help: { type: 'boolean' },
     },
   })
-  const { workload = [], mode, effect, position, trace = false, help = false } = values
+  const { workload = [], mode, effect, position, sample, trace = false, help = false } = values
   const known = new Set(workloads.map(({ name }) => name))
   for (const name of workload) if (!known.has(name)) throw new Error(`--workload: there is no ${name}`)
   if (mode !== undefined && !isOneOf(modes, mode)) throw new Error(`--mode: one of ${modes.join(', ')}`)
   if (effect !== undefined && !/^[1-9]\d*$/.test(effect)) throw new Error('--effect: a number from 1 on')
+  if (sample !== undefined && !/^[1-9]\d*$/.test(sample)) throw new Error('--sample: a number from 1 on')
   if (position !== undefined && !isOneOf(positions, position))
     throw new Error(`--position: one of ${positions.join(', ')}`)
   return {
@@ -55,6 +60,7 @@ export function parseOptions(args: readonly string[]): Options {
     ...(mode === undefined ? {} : { mode }),
     ...(effect === undefined ? {} : { effect: Number(effect) }),
     ...(position === undefined ? {} : { position }),
+    ...(sample === undefined ? {} : { sample: Number(sample) }),
   }
 }
 

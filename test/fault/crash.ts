@@ -26,6 +26,8 @@ export interface Finding {
 export interface Only {
   readonly effect?: number
   readonly position?: Position
+  /** Every so many of the modes that try several things at each effect. */
+  readonly sample?: number
 }
 
 export interface Report {
@@ -66,7 +68,9 @@ export async function explore(workload: Workload, mode: Mode, only: Only = {}): 
   const reference = await learn(workload, candidates)
   const findings: Finding[] = []
   const runs: Partial<Record<Position, number>> = {}
-  for (const options of variants[mode](reference.effects)) {
+  const every = mode === 'twice' || mode === 'leaders' ? (only.sample ?? 1) : 1
+  const tried = variants[mode](reference.effects).filter((_, index) => index % every === 0)
+  for (const options of tried) {
     const { faults = [] } = options
     const [first = { effect: 0, position: 'before' as const }] = faults
     if (first.effect !== (only.effect ?? first.effect) || first.position !== (only.position ?? first.position)) continue

@@ -36,8 +36,12 @@ async function main(): Promise<number> {
 }
 
 async function runAll(options: Options): Promise<Report[]> {
-  const { workloads: names, mode: wanted, effect, position } = options
-  const only = { ...(effect === undefined ? {} : { effect }), ...(position === undefined ? {} : { position }) }
+  const { workloads: names, mode: wanted, effect, position, sample } = options
+  const only = {
+    ...(effect === undefined ? {} : { effect }),
+    ...(position === undefined ? {} : { position }),
+    ...(sample === undefined ? {} : { sample }),
+  }
   const tasks: Task[] = workloads
     .filter(({ name }) => names.length === 0 || names.includes(name))
     .flatMap(({ name, modes = [] }) =>
