@@ -220,19 +220,23 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'resize',
-    title: 'a machine is given less memory, by a restart',
+    title: 'a machine is given less memory at once, and less room for it by a restart',
     ...oneHost(1),
     steps: [
       begin('web'),
-      running('web', change('web', { size: undefined, resources: { cpus: 1, memory: '512Mi' } })),
+      running('web', change('web', { size: undefined, resources: { cpus: 1, memory: '512Mi', maxMemory: '512Mi' } })),
       {
-        what: 'the change is listed',
-        until: (world) => machine(world, 'web')?.status?.pendingChanges?.length === 1,
+        what: 'the memory is given, the room is listed',
+        until: (world) => {
+          const { size, pendingChanges } = machine(world, 'web')?.status ?? {}
+          return size?.memory === '512Mi' && pendingChanges?.length === 1
+        },
         act: change('web', { restart: { token: 'one', mode: 'Cold' } }),
       },
       {
         what: 'it is applied',
-        until: (world) => hasRestarted('web', 'one')(world) && machine(world, 'web')?.status?.size?.memory === '512Mi',
+        until: (world) =>
+          hasRestarted('web', 'one')(world) && machine(world, 'web')?.status?.pendingChanges === undefined,
       },
     ],
   },
