@@ -53,7 +53,8 @@ export function planInterfaces(desired: Desired, observed: Observed): Step | und
   const machine = runningMachine(desired, observed)
   if (!machine || !interfaces || !features.includes('HotPlugNetwork')) return undefined
   const steps = interfaceDifferences(interfaces, machine).flatMap((difference) => stepOf(difference, observed) ?? [])
-  const [first] = steps
+  // An interface is given only with addresses that are its own.
+  const [first] = observed.leases === undefined ? steps : steps.filter((step) => step.do !== 'AttachInterface')
   // A call that is late could take away what is given here, or give it twice.
   return first && !settled ? { do: 'AwaitSettled' } : first
 }

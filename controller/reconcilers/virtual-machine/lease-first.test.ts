@@ -7,6 +7,7 @@ const lacking = (leases?: Observed['leases']) => ({ leases }) as Observed
 const taken = { code: 'AddressTaken', message: '' } as const
 const define: Step = { do: 'Define', slot: 's1' }
 const start: Step = { do: 'Start', paused: false }
+const restart: Step = { do: 'BeginRestart', restart: { token: 't', mode: 'Warm' } }
 const nothing: Step = { do: 'Nothing' }
 
 describe('leases', () => {
@@ -17,6 +18,7 @@ describe('leases', () => {
     ['of a machine that was never placed: none', nothing, {} as Desired, 'Missing', nothing],
     ['that another has: it is not defined', define, placed, taken, { do: 'Wait', problem: taken }],
     ['that another has: it is not started', start, placed, taken, { do: 'Wait', problem: taken }],
+    ['that another has: it is not stopped for a restart', restart, placed, taken, { do: 'Wait', problem: taken }],
     ['that another has, of a machine that runs: it is told', nothing, placed, taken, { do: 'Wait', problem: taken }],
   ])('%s', (_, step, desired, leases, expected) => {
     expect(leaseFirst(step, desired, lacking(leases))).toEqual(expected)

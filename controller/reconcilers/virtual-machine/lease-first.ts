@@ -7,7 +7,8 @@ import type { Desired, Observed, Step } from './model.ts'
  */
 export function leaseFirst(step: Step, { hypervisor }: Desired, { leases }: Observed): Step {
   if (leases === undefined) return step
-  const uses = step.do === 'Define' || step.do === 'Start'
+  // A restart would stop what could not be started again.
+  const uses = step.do === 'Define' || step.do === 'Start' || step.do === 'BeginRestart'
   const rests = step.do === 'Nothing' && hypervisor !== undefined
   if (!uses && !rests) return step
   return leases === 'Missing' ? { do: 'LeaseAddresses' } : { do: 'Wait', problem: leases }

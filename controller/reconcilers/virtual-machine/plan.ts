@@ -22,10 +22,7 @@ export function plan(desired: Desired, observed: Observed): Step {
   const step = planPower(own, observed)
   const leased = leaseFirst(step, desired, observed)
   if (step.do !== 'Nothing' || leased.do === 'LeaseAddresses') return leased
-  const change = planHardware(desired, observed)
-  // An interface is given only with addresses that are its own.
-  if (change && !(leased.do === 'Wait' && change.do === 'AttachInterface')) return change
-  return leased.do === 'Wait' ? leased : (aside ?? step)
+  return planHardware(desired, observed) ?? (leased.do === 'Wait' ? leased : (aside ?? step))
 }
 
 function planPower(desired: Desired, observed: Observed): Step {

@@ -125,7 +125,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'controller/reconcilers/virtual-machine/lease-first.ts',
-        from: "const uses = step.do === 'Define' || step.do === 'Start'",
+        from: "const uses = step.do === 'Define' || step.do === 'Start' || step.do === 'BeginRestart'",
         to: 'const uses = false',
       },
     ],
