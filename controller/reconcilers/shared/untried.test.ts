@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import type { Reconciler } from '../../runtime/port.ts'
 import { NetworkReconciler } from '../network/reconciler.ts'
-import { Inventories } from '../slot/inventories.ts'
+import { Inventories } from '../shared/inventories.ts'
 import { SlotReconciler } from '../slot/reconciler.ts'
 import { StoragePoolReconciler } from '../storage-pool/reconciler.ts'
 import { aMachine, Lab } from '../testing/lab.ts'

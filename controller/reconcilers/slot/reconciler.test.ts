@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it } from '@jest/globals'
 import { slots } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
 import { fakeSpec } from '../../hypervisor/testing/fake-session.ts'
+import { Inventories } from '../shared/inventories.ts'
 import { aHypervisor, aMachine, aSlot, condition, conditionTypes, Lab, readyOf } from '../testing/lab.ts'
-import { Inventories } from './inventories.ts'
 import { SlotReconciler } from './reconciler.ts'
 
 let lab: Lab

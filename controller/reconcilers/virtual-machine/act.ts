@@ -55,8 +55,8 @@ export async function act(
     case 'LeaseAddresses':
       return leaseAddresses(view, dependencies, signal)
     case 'RemoveFinalizer':
-      // Those that stay behind are removed by the leader, as soon as the object is gone.
-      await giveBackAddresses(view, dependencies, signal)
+      // Those that stay behind are removed by the leader, as soon as nobody can use them.
+      if (!desired.retained) await giveBackAddresses(view, dependencies, signal)
       await client.setFinalizers(virtualMachines, vm, [], { signal })
       return
     case 'Claim':

@@ -4,6 +4,7 @@ import { parse } from 'yaml'
 import { type AddressLease, addressLeases, networks, virtualMachines } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
 import { AddressLeaseReconciler } from '../address-lease/reconciler.ts'
+import { Inventories } from '../shared/inventories.ts'
 import { aMachine, aNetwork, aSlot, Lab, readyOf } from '../testing/lab.ts'
 import { VirtualMachineReconciler } from './reconciler.ts'
 import { generatedMAC } from './resolve.ts'
@@ -335,7 +336,10 @@ describe('network data of the user’s own', () => {
 describe('leases of a machine that is gone', () => {
   const uid = 'gone'
   const name = 'lan.192-0-2-10'
-  const pass = () => lab.pass(new AddressLeaseReconciler(lab.dependencies), name)
+  const pass = () => {
+    const inventories = new Inventories(lab.registry, lab.clock)
+    return lab.pass(new AddressLeaseReconciler({ ...lab.dependencies, inventories }), name)
+  }
   beforeEach(() => {
     lab.kube.put(aLease(name, { address: '192.0.2.10' }, uid))
   })
@@ -349,6 +353,12 @@ describe('leases of a machine that is gone', () => {
     const consumerRef = { namespace: 'elsewhere', name: 'secret', uid, since: '2026-01-01T00:00:00Z' }
     lab.kube.put(aSlot('s1', {}, { phase: 'Bound', consumerRef }))
     await pass()
+    expect(lease(name)).toBeDefined()
+  })
+
+  it('are kept while a host cannot be asked: it may have the machine still', async () => {
+    lab.disconnect()
+    expect(await pass()).toEqual({ requeueAfter: 300_000 })
     expect(lease(name)).toBeDefined()
   })
 

@@ -1,9 +1,10 @@
 /** Machines that outlive their objects: what is left on the host, what becomes of the slot, and who may start it. */
 import { beforeEach, describe, expect, it } from '@jest/globals'
-import { slots, type VirtualMachineSpec, virtualMachines } from '../../api/index.ts'
+import { addressLeases, slots, type VirtualMachineSpec, virtualMachines } from '../../api/index.ts'
 import { BerthError } from '../../errors/index.ts'
 import type { FakeMachine } from '../../hypervisor/testing/fake-session.ts'
-import { Inventories } from '../slot/inventories.ts'
+import { AddressLeaseReconciler } from '../address-lease/reconciler.ts'
+import { Inventories } from '../shared/inventories.ts'
 import { SlotReconciler } from '../slot/reconciler.ts'
 import { aMachine, conditionTypes, Lab, readyOf } from '../testing/lab.ts'
 import { VirtualMachineReconciler } from './reconciler.ts'
@@ -72,6 +73,26 @@ describe.each<[string, Partial<VirtualMachineSpec>]>([
     expect(conditionTypes(lab.slot('s1'))).toContain('Occupied')
     lab.host.turnOff(id, 'Guest')
     expect(await slotPhase()).toBe('Free')
+  })
+
+  it('keeps its addresses from others until it is gone from its host', async () => {
+    await bringUp(policy)
+    const [lease] = lab.dependencies.caches.addressLeases.list()
+    const name = lease?.metadata.name ?? ''
+    const inventories = new Inventories(lab.registry, lab.clock)
+    const pass = async () => {
+      await lab.clock.advance(2_000)
+      await lab.pass(new AddressLeaseReconciler({ ...lab.dependencies, inventories }), name)
+      return lab.kube.peek(addressLeases, { name })
+    }
+    await remove()
+    await slotPhase()
+    expect(await pass()).toBeDefined()
+    lab.host.turnOff(id, 'Guest')
+    await slotPhase()
+    expect(await pass()).toBeDefined()
+    lab.host.machines.delete(id)
+    expect(await pass()).toBeUndefined()
   })
 
   it('tells it in an Event, with what is left and where', async () => {

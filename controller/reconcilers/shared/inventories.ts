@@ -2,10 +2,10 @@ import type { Hosts } from '../../hypervisor/hosts.ts'
 import type { InventoryEntry } from '../../hypervisor/port.ts'
 import type { Clock } from '../../runtime/port.ts'
 
-/** A look at a host that is not older than this serves all slots that ask in the same moment. */
+/** A look at a host that is not older than this serves all who ask in the same moment. */
 const freshFor = 1_000
 
-/** One listing of a host for many slots: the number of calls does not grow with the number of slots. */
+/** One listing of a host for all who ask: the number of calls does not grow with the number of slots. */
 export class Inventories {
   readonly #hosts: Hosts
   readonly #clock: Clock
