@@ -93,6 +93,8 @@ describe('definitions', () => {
       reading: { tag: machine.tag },
       cpus: machine.cpus,
       memory: machine.memory,
+      maxCpus: machine.cpus,
+      maxMemory: machine.memory,
       architecture: 'x86_64',
       virtualisation: 'QEMU',
       mode: 'HVM',

@@ -18,16 +18,10 @@ export type Sizes = Pick<ObservedMachine, 'cpus' | 'memory' | 'maxCpus' | 'maxMe
  * step: what the balloon has taken so far is the guest's pace. One that runs with another maximum than its next start
  * has what it started with.
  */
-export const balloonedSizes = (
-  definition: DomainReading,
-  { maxCpus, maxMemory }: DomainReading,
-  cpus: number,
-): Sizes => ({
-  cpus,
-  memory: isAlike(maxMemory, definition.maxMemory) ? definition.memory : maxMemory,
-  maxCpus,
-  maxMemory,
-})
+export function balloonedSizes(definition: DomainReading, { maxCpus, maxMemory }: DomainReading, cpus: number): Sizes {
+  const isTold = isAlike(maxMemory, definition.maxMemory) && !isAlike(maxMemory, definition.memory)
+  return { cpus, memory: isTold ? definition.memory : maxMemory, maxCpus, maxMemory }
+}
 
 /** What is no whole number of MiB is rounded up by QEMU once it runs. */
 const isAlike = (one: number, other: number): boolean => Math.abs(one - other) < 2 ** 20
