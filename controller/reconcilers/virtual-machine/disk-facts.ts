@@ -134,6 +134,10 @@ function choose(asked: Disk | undefined, volumeName: string, { caches, hyperviso
     const message = `${field}: the volume of this disk was kept in StoragePool ${kept}: name that, or give the disk another name`
     return { problem: { code: 'InvalidConfiguration', message } }
   }
+  if (keeps !== undefined && kept === undefined) {
+    const message = `${field}: the volume of this disk was kept in storage pool ${keeps} of hypervisor ${hypervisor}, which no StoragePool stands for: apply one, or give the disk another name`
+    return { problem: { code: 'StoragePoolNotFound', message } }
+  }
   const storagePool =
     kept ?? choosePool(named === undefined ? {} : { pool: named }, poolOffers(hypervisor, caches))?.name
   if (storagePool !== undefined) return { storagePool }

@@ -1,5 +1,6 @@
 /** status.disks, from what a pass saw and decided. Pure. */
 import { formatBytes, type ObservedDisk, parseBytes } from '../../api/index.ts'
+import { isDiskRetained } from './disk-facts.ts'
 import type { DiskFacts } from './disk-model.ts'
 import type { Step } from './model.ts'
 import { recordedHost, type View } from './view.ts'
@@ -10,7 +11,9 @@ export const firstDataDisks = ({ observed }: View): ObservedDisk[] =>
 
 /** As declared; what has left the spec keeps what was told last. */
 export function policyOf({ vm }: View, name: string): Pick<ObservedDisk, 'deletionPolicy'> {
-  const deletionPolicy = vm.spec.disks?.find((disk) => disk.name === name)?.deletionPolicy
+  const disk = vm.spec.disks?.find((one) => one.name === name)
+  // The machine's own counts for a disk that leaves, too, whatever becomes of it later.
+  const deletionPolicy = disk?.deletionPolicy ?? (disk && isDiskRetained(vm, disk) ? 'Retain' : undefined)
   return deletionPolicy === undefined ? {} : { deletionPolicy }
 }
 

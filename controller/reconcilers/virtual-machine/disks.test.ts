@@ -322,6 +322,31 @@ describe('a disk that leaves the list', () => {
     expect([...(lab.host.pools.get('default')?.volumes.keys() ?? [])]).toEqual([name])
   })
 
+  it('and was kept in another pool outlives the machine, though one of its name is deleted with it', async () => {
+    lab.kube.put(aPool('fast'))
+    lab.host.addPool('fast')
+    await bringUp({ ...data, storagePool: 'fast', deletionPolicy: 'Retain' })
+    await withDisks(root)
+    const fast = lab.host.pools.get('fast')
+    if (fast) fast.active = false
+    await withDisks(root, { ...data, storagePool: 'default' })
+    expect(volume('data')).toBe(GiB)
+    if (fast) fast.active = true
+    lab.kube.markDeleted(virtualMachines, { namespace: 'team', name: 'web' })
+    const id = uid()
+    await settle()
+    expect(lab.host.pools.get('default')?.volumes.has(volumeNames.disk(id, 'data'))).toBe(false)
+    expect(fast?.volumes.has(volumeNames.disk(id, 'data'))).toBe(true)
+  })
+
+  it('is kept where the machine said so then, whatever it says now', async () => {
+    lab.kube.put(aMachine('web', { deletionPolicy: 'Retain', disks: [root, data] }))
+    await settle()
+    await change({ deletionPolicy: 'Delete', disks: [root] })
+    expect(recorded()).toEqual(['root Ready'])
+    expect(volume('data')).toBe(GiB)
+  })
+
   it('stays while its guest holds on to it, which is told; asked again after a while, never forced', async () => {
     await bringUp(data)
     lab.host.letsGo = false
@@ -471,6 +496,25 @@ describe('a disk that is gone from the host', () => {
     expect(calls()).toEqual([])
     expect(disksReady()).toBe('False Drifted')
     expect(recorded()).toEqual(['root Ready', 'data Removing'])
+  })
+
+  it('or lies under a snapshot, and left the machine meanwhile, does not come back as it was before that', async () => {
+    await bringUp(data)
+    lab.host.pools.get('default')?.volumes.set(`${volumeNames.disk(uid(), 'data')}.snap1`, GiB)
+    const offAndOn = async () => {
+      await change({ powerState: 'Stopped' })
+      edit({ powerState: 'Running' })
+      await passes()
+    }
+    await withDisks(root)
+    await offAndOn()
+    expect(defined()).toEqual(['root'])
+    await withDisks(root, data)
+    await offAndOn()
+    expect(defined()).toEqual(['root'])
+    expect(onHost()?.power).toBe('Stopped')
+    expect(conditionOf(lab.machine(), 'Ready')).toMatchObject({ status: 'False', reason: 'Drifted' })
+    expect(volume('data')).toBe(GiB)
   })
 
   it('because its pool is not started keeps the machine from starting, and is not said to be missing', async () => {

@@ -13,9 +13,13 @@ const may = ({ held, overlaid }: DiskFacts, work: DiskWork): boolean => held !==
 /** Part of the machine, or will be at its next start. */
 const isPart = ({ attached, defined }: DiskFacts): boolean => attached || defined
 
-/** Those that a definition is to name: made, and to stay. */
+/**
+ * Those that a definition is to name: made, and to stay. What a snapshot lies over is the past: one that is out of the
+ * machine does not come back by its own path.
+ */
 export const isUsable = (disk: DiskFacts): boolean =>
-  isRoot(disk) || (disk.recorded !== undefined && !leaves(disk) && disk.volume === 'There')
+  isRoot(disk) ||
+  (disk.recorded !== undefined && !leaves(disk) && disk.volume === 'There' && (!disk.overlaid || isPart(disk)))
 
 /** A disk that was there is not. */
 export const isMissing = ({ recorded, volume }: DiskFacts): boolean =>
@@ -63,7 +67,10 @@ export function planDisksOfStart(desired: Desired, observed: Observed, machine: 
 }
 
 function planBeforeStart(disk: DiskFacts, { booted }: Desired, saved: boolean): Step | undefined {
-  if (disk.overlaid) return undefined
+  if (disk.overlaid) {
+    const isOut = !isRoot(disk) && !leaves(disk) && !isPart(disk)
+    return isOut && !saved && disk.problem ? { do: 'Wait', problem: disk.problem } : undefined
+  }
   if (isRoot(disk)) return saved ? undefined : planGrowth(disk)
   if (leaves(disk)) return undefined
   if (isMissing(disk)) return missing(disk)

@@ -52,7 +52,7 @@ describe('a life-time', () => {
     expect(lab.machine().status?.expiresAt).toBe('2026-01-11T00:00:00Z')
     expect(conditionTypes(lab.machine())).not.toContain('ExpiresSoon')
     const seen: [string | undefined, number][] = []
-    for (const time of [3 * day - hour, 2 * hour, 6 * day, 22 * hour]) {
+    for (const time of [3 * day - hour, 2 * hour, 6 * day, 22 * hour + minute]) {
       await live(time)
       seen.push([stage(), warnings().length])
     }
@@ -147,6 +147,29 @@ describe('what is over already', () => {
     expect(warnings()[0]).toMatch(/ends; at 2026-01-01T00:1\d:\d\dZ this object is deleted/)
     await live(2 * minute)
     expect(isDeleted()).toBe(true)
+  })
+
+  it('when it is shortened, after warnings of another end: that is said for ten minutes, too', async () => {
+    await bringUp({ expiresAfter: '240h' })
+    await live(5 * day)
+    expect(stage()).toBe('WithinAWeek')
+    change({ expiresAfter: '24h' })
+    await live(9 * minute)
+    expect(isDeleted()).toBe(false)
+    expect(stage()).toBe('WithinAnHour')
+    await live(2 * minute)
+    expect(isDeleted()).toBe(true)
+  })
+
+  it('by a clock that jumps ahead, after early warnings: the last one is said for ten minutes', async () => {
+    await bringUp({ expiresAfter: '240h' })
+    await live(5 * day)
+    lab.clock.jump(30 * day)
+    await live(9 * minute)
+    expect(isDeleted()).toBe(false)
+    lab.clock.jump(-30 * day)
+    await live(hour)
+    expect(isDeleted()).toBe(false)
   })
 
   it('by a clock that jumps ahead and is put right: nothing is deleted', async () => {

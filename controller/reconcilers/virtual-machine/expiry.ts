@@ -1,8 +1,10 @@
 /**
  * When a machine's life-time is over, and what was said of it before. Pure: the time is given.
  *
- * Nothing expires by the clock alone: condition ExpiresSoon has said so for ten minutes first. So a life-time that is
- * over already when it is set, and a clock that jumps ahead, leave time to see it and to change it.
+ * Nothing expires by the clock alone: condition ExpiresSoon has said for ten minutes first that this very end is near. So
+ * a life-time that is over already when it is set or shortened, and a clock that jumps ahead, leave time to see it and to
+ * change it. The condition's own time tells since when: for another end, and for the last warning, it is taken out for a
+ * pass, and begins anew.
  */
 import { parseDuration, type VirtualMachine } from '../../api/index.ts'
 import type { EventRecord, ReadObject } from '../../kube/port.ts'
@@ -44,11 +46,14 @@ export function expiryOf(vm: VirtualMachine, now: number): Expiry | undefined {
   const fitting = warnings.filter(({ stage, before }) => before < lifeTime(vm) || stage === 'WithinAnHour')
   const near = fitting.findLast(({ before }) => remaining <= before)?.stage
   const told = vm.status?.conditions?.find(({ type }) => type === 'ExpiresSoon')
+  const isOfAnother = vm.status?.expiresAt !== secondsOf(end)
+  const isEarlier = near === 'WithinAnHour' && told?.reason !== near && told?.reason !== 'Expired'
+  const beginsAnew = told !== undefined && (isOfAnother || isEarlier)
   const since = Date.parse(told?.lastTransitionTime ?? secondsOf(now))
   const over = Math.max(end, since + saidFor)
-  const stage = near && told && now >= over ? 'Expired' : near
+  const stage = beginsAnew ? undefined : near && told && now >= over ? 'Expired' : near
   const changes = [...fitting.map(({ before }) => end - before), over].filter((time) => time > now)
-  const isToBeSaid = stage !== told?.reason || vm.status?.expiresAt !== secondsOf(end)
+  const isToBeSaid = stage !== told?.reason || isOfAnother
   const nextLook = isToBeSaid ? again : changes.length > 0 ? Math.min(...changes) - now : undefined
   return {
     at: secondsOf(end),

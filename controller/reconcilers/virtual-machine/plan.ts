@@ -3,7 +3,12 @@
  * The first line that applies is done, and nothing else; the next pass observes again. So an ambiguous answer, a crash
  * and a deposed leader are one case. docs/decisions/0005-claim-protocol.md tells why each line stands where it does.
  */
-import { type MachineObservation, type ObservedMachine, volumeNames } from '../../hypervisor/port.ts'
+import {
+  type MachineObservation,
+  type ObservedMachine,
+  type ObservedVolume,
+  volumeNames,
+} from '../../hypervisor/port.ts'
 import { planDisksOfStart, problemOfUnseen } from './disks.ts'
 import { reportDriftOfPower } from './drift.ts'
 import { planHardware } from './hardware.ts'
@@ -82,12 +87,18 @@ function planDeletion(desired: Desired, observed: Observed): Step {
     return runs(seen.machine) ? planPowerOff(desired.shutdownMode, observed, seen.machine) : { do: 'Undefine' }
   const released = giveBackAny(desired.claims, desired, observed)
   if (released) return released
-  const volume = seen?.volumes.find(({ name }) => goesWithIt(name, desired))
+  const volume = seen?.volumes.find((one) => goesWithIt(one.name, desired) && !isElsewhere(one, observed))
   const unseen = observed.poolProblem ?? problemOfUnseen(observed.disks)
   if (unseen) return { do: 'Wait', problem: unseen }
   if (volume) return { do: 'DeleteVolume', pool: volume.pool, volume: volume.name }
   return planEnd(observed)
 }
+
+/** One of that name that was kept in another pool than the disk of today is in. */
+const isElsewhere = ({ name, pool }: Pick<ObservedVolume, 'name' | 'pool'>, { disks = [] }: Observed): boolean =>
+  disks.some(
+    (disk) => disk.name !== 'root' && disk.volumeName === name && disk.pool !== undefined && disk.pool !== pool,
+  )
 
 /** The seed, a disk that is not retained, or what others have put over one: an external snapshot is named after its base. */
 function goesWithIt(volume: string, { instanceID, retainedDisks, dataDisks = [] }: Desired): boolean {
