@@ -105,6 +105,23 @@ describe('an address from the ranges of a network', () => {
     expect(addresses('c')).toEqual([freed])
   })
 
+  it('is the machine’s own though another of its networks is gone', async () => {
+    await bringUp()
+    const names = leaseNames()
+    lab.kube.change(virtualMachines, { namespace: 'team', name: 'web' }, ({ spec }) => {
+      Object.assign(spec, {
+        networkInterfaces: [
+          { name: 'eth1', network: 'gone' },
+          { name: 'eth0', network: 'lan' },
+        ],
+      })
+    })
+    for (const name of names) lab.kube.remove(addressLeases, { name })
+    await settle()
+    expect(networkReady()).toContain('False NetworkNotFound')
+    expect(leaseNames().toSorted()).toEqual(names.toSorted())
+  })
+
   it('is kept while the machine is off', async () => {
     await bringUp()
     const [before, names] = [addresses(), leaseNames()]

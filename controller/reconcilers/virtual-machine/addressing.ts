@@ -44,10 +44,11 @@ export function addressInterfaces(
   networks: Cache<Network>,
 ): Resolution<readonly AddressedInterface[]> {
   const addressed: AddressedInterface[] = []
-  for (const [index, resolved] of interfaces.entries()) {
+  for (const resolved of interfaces) {
     const network = networks.get(resolved.network)
     if (!network) continue
-    const wanted = vm.spec.networkInterfaces?.find(({ name }) => name === resolved.name)
+    const index = vm.spec.networkInterfaces?.findIndex(({ name }) => name === resolved.name) ?? 0
+    const wanted = vm.spec.networkInterfaces?.[index]
     const field = `spec.networkInterfaces[${index}]`
     // What the guest was told at its first boot is not judged any more.
     const wrong = vm.status?.firstBootTime === undefined ? firstProblem(wanted, network, field) : undefined

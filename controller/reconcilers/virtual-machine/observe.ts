@@ -20,7 +20,7 @@ import { type LeaseState, leaseState } from './leases.ts'
 import type { Desired, HostObservation, Observed, Problem } from './model.ts'
 import { poolOffers } from './offers.ts'
 import { placementOf } from './placement.ts'
-import { type Resolved, resolve, rootDisk } from './resolve.ts'
+import { knownInterfaces, type Resolved, resolve, rootDisk } from './resolve.ts'
 import { hasSize, inPlace, type ResolvedSize, roomDifferences, sizeInForce } from './size.ts'
 import type { View } from './view.ts'
 
@@ -67,8 +67,7 @@ export async function observe(
   const settled = dependencies.settling.settled(desired.instanceID, vm.metadata.uid, settleTime)
   const observations = await observeHosts(vm, desired, dependencies, signal)
   const bootstrap = await readBootstrapData(vm, desired, dependencies, signal)
-  const addressed =
-    'problem' in resolved.interfaces ? none : addressInterfaces(vm, resolved.interfaces.value, caches.networks)
+  const addressed = addressInterfaces(vm, knownInterfaces(vm, caches), caches.networks)
   const leases = leaseState(vm, 'problem' in addressed ? [] : addressed.value, caches)
   const problem = resolved.problem ?? ('problem' in addressed ? addressed.problem : bootstrap.problem)
   const rootPool = rootPoolOf(vm, desired, dependencies)
@@ -125,9 +124,6 @@ export async function observe(
     leases,
   }
 }
-
-/** While the interfaces themselves are not known. */
-const none = { value: [] }
 
 const leaseFact = ({ missing, problem }: LeaseState): Pick<Observed, 'leases'> =>
   missing.length > 0 ? { leases: 'Missing' } : problem ? { leases: problem } : {}

@@ -114,6 +114,13 @@ export function resolveInterfaces(
   return { value: resolved }
 }
 
+/** Those whose Network is known. */
+export const knownInterfaces = (vm: ReadObject<VirtualMachine>, caches: Caches): readonly ResolvedInterface[] =>
+  declaredInterfaces(vm).flatMap((declared) => {
+    const { network, ...known } = resolveInterface(vm, declared, caches)
+    return 'problem' in network ? [] : [{ ...known, network: network.value }]
+  })
+
 type DeclaredInterface = NonNullable<VirtualMachine['spec']['networkInterfaces']>[number]
 
 export const declaredInterfaces = ({ spec }: VirtualMachine): readonly DeclaredInterface[] =>
