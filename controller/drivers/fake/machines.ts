@@ -45,6 +45,18 @@ export interface Definition {
   readonly moved: Readonly<Record<string, string>>
 }
 
+type Devices = Pick<Definition, 'disks' | 'interfaces'>
+
+/** A device that is on its way out. */
+interface Leaving {
+  /** The guest would let go, were it not held. */
+  ready: boolean
+  /** What is left without it. */
+  readonly without: (live: Devices) => Partial<Devices>
+  /** What is told then. */
+  readonly detail: string
+}
+
 export interface FakeMachine {
   readonly id: string
   readonly hostName: string
@@ -52,10 +64,8 @@ export interface FakeMachine {
   definition: Definition | undefined
   /** What it runs with; absent while it is off. */
   live: Definition | undefined
-  /** Disks that are in its saved memory, while it has one. */
-  savedDisks: readonly FakeDisk[]
-  /** Interfaces that are in its saved memory, while it has one. */
-  savedInterfaces: readonly FakeInterface[]
+  /** Devices that are in its saved memory, while it has one. */
+  saved: Devices
   power: PowerState
   stopReason: StopReason
   /** Of the last time that it was paused. */
@@ -67,10 +77,8 @@ export interface FakeMachine {
   asked: boolean
   /** Ends the work on its memory: the memory is saved, or is not. Absent: it is not being saved. */
   endSaving: ((saved: boolean) => void) | undefined
-  /** Disks that its guest was asked to let go of, by name: whether it would, were it not held. */
-  leaving: Map<string, boolean>
-  /** Interfaces that its guest was asked to let go of, by MAC address: whether it would, were it not held. */
-  unplugging: Map<string, boolean>
+  /** What its guest was asked to let go of: disks by name, interfaces by MAC address. */
+  leaving: Map<string, Leaving>
   /** Begin of this boot, by the host's clock. */
   startedAt: number
   /** Until then the host has not cleared away the last run. */
@@ -99,6 +107,8 @@ export interface MachinesOptions {
   readonly capabilities: Capabilities
   readonly tell: (event: HypervisorEvent) => void
 }
+
+const noDevices: Devices = { disks: [], interfaces: [] }
 
 /** All but the characters of XML 1.0: most hosts keep their definitions in it. */
 const unstorable = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/u
@@ -361,7 +371,7 @@ export class Machines {
   attachInterface(instanceID: string, wanted: InterfaceSpec): boolean {
     const machine = this.#running(instanceID)
     const { hostName, definition, live } = machine
-    this.#requireHotPlugNetwork(machine)
+    this.#requireFeature('HotPlugNetwork', machine)
     if (live === undefined || definition === undefined) {
       throw new BerthError('HypervisorRefused', `Machine '${hostName}' is not defined: it has no next start.`)
     }
@@ -386,11 +396,12 @@ export class Machines {
     this.#requireNotSaving(machine)
     requireOwnInterface([live?.interfaces ?? [], definition?.interfaces ?? []], macAddress)
     const isAttached = live !== undefined && withoutInterface(live.interfaces, macAddress) !== live.interfaces
-    if (isAttached) this.#requireHotPlugNetwork(machine)
+    if (isAttached) this.#requireFeature('HotPlugNetwork', machine)
     const interfaces = withoutInterface(definition?.interfaces ?? [], macAddress)
     const changed = definition !== undefined && this.#redefine(machine, { ...definition, interfaces })
-    if (!isAttached || machine.unplugging.has(macAddress)) return changed
-    this.#unplug(machine, macAddress)
+    if (!isAttached || machine.leaving.has(macAddress)) return changed
+    const without = (devices: Devices) => ({ interfaces: withoutInterface(devices.interfaces, macAddress) })
+    this.#askToLetGo(machine, macAddress, without, 'DeviceRemoved')
     return true
   }
 
@@ -453,7 +464,7 @@ export class Machines {
     const { definition, live } = machine
     this.#requireNotSaving(machine)
     const hasIt = (disks: readonly FakeDisk[] | undefined) => disks?.some((disk) => disk.name === name) === true
-    if (machine.power === 'Suspended' && (hasIt(machine.savedDisks) || hasIt(definition?.disks))) {
+    if (machine.power === 'Suspended' && (hasIt(machine.saved.disks) || hasIt(definition?.disks))) {
       throw new BerthError('HypervisorRefused', `The saved memory of machine '${machine.hostName}' has disk '${name}'.`)
     }
     if (hasIt(live?.disks)) this.#requireFeature('HotPlugDisk', machine)
@@ -461,7 +472,8 @@ export class Machines {
     const disks = definition?.disks.filter((disk) => disk.name !== name) ?? []
     const changed = definition !== undefined && this.#redefine(machine, { ...definition, disks })
     if (!hasIt(live?.disks) || machine.leaving.has(name)) return changed
-    this.#askToLetGo(machine, name)
+    const without = (devices: Devices) => ({ disks: devices.disks.filter((disk) => disk.name !== name) })
+    this.#askToLetGo(machine, name, without, 'DiskDetached')
     return true
   }
 
@@ -535,8 +547,7 @@ export class Machines {
   /** The memory of a run goes into a file; the next start goes on from it. */
   save(machine: FakeMachine): void {
     if (machine.live !== undefined) this.#usedMemory -= machine.live.maxMemory
-    machine.savedDisks = (machine.live ?? machine.definition)?.disks ?? []
-    machine.savedInterfaces = (machine.live ?? machine.definition)?.interfaces ?? []
+    machine.saved = machine.live ?? machine.definition ?? noDevices
     machine.live = undefined
     machine.power = 'Suspended'
     this.#changed(machine, 'Saved')
@@ -581,44 +592,29 @@ export class Machines {
     return promise
   }
 
-  #askToLetGo(machine: FakeMachine, name: string): void {
-    machine.leaving.set(name, false)
+  /** At once, in its time, or never: see {@link Guests}. */
+  #askToLetGo(machine: FakeMachine, device: string, without: Leaving['without'], detail: string): void {
+    const leaving: Leaving = { ready: false, without, detail }
+    machine.leaving.set(device, leaving)
     const { detachTime } = this.guests
     if (detachTime === undefined) return
-    const { leaving } = machine
     const letGo = () => {
       // Of another boot, or gone with the one that it was asked in.
-      if (machine.leaving !== leaving || !leaving.has(name)) return
-      if (machine.power === 'Running') this.#removeLive(machine, name)
-      else leaving.set(name, true)
+      if (machine.leaving.get(device) !== leaving) return
+      leaving.ready = true
+      if (machine.power === 'Running') this.#letGoOf(machine, device)
     }
     const delay = this.#options.random.duration(detachTime)
     if (delay <= 0) letGo()
     else this.#options.clock.after(delay, letGo)
   }
 
-  #unplug(machine: FakeMachine, macAddress: string): void {
-    const { unplugging } = machine
-    const { detachTime } = this.guests
-    unplugging.set(macAddress, false)
-    if (detachTime === undefined) return
-    const letGo = () => {
-      // Of a boot that is over.
-      if (machine.unplugging !== unplugging) return
-      unplugging.set(macAddress, true)
-      if (machine.power === 'Running') this.#letGoOfDevices(machine)
-    }
-    const delay = this.#options.random.duration(detachTime)
-    if (delay <= 0) letGo()
-    else this.#options.clock.after(delay, letGo)
-  }
-
-  #removeLive(machine: FakeMachine, name: string): void {
-    machine.leaving.delete(name)
+  #letGoOf(machine: FakeMachine, device: string): void {
+    const leaving = machine.leaving.get(device)
+    if (!leaving?.ready) return
+    machine.leaving.delete(device)
     const { live } = machine
-    if (live === undefined) return
-    const disks = live.disks.filter((disk) => disk.name !== name)
-    this.change(machine, { live: { ...live, disks } }, 'DiskDetached')
+    if (live !== undefined) this.change(machine, { live: { ...live, ...leaving.without(live) } }, leaving.detail)
   }
 
   #requireUnmoved(machine: FakeMachine | undefined, names: readonly string[]): void {
@@ -630,23 +626,9 @@ export class Machines {
     )
   }
 
-  #requireFeature(feature: 'HotPlugDisk' | 'GrowDisk', { hostName }: FakeMachine): void {
+  #requireFeature(feature: 'HotPlugDisk' | 'HotPlugNetwork' | 'GrowDisk', { hostName }: FakeMachine): void {
     if (this.#options.capabilities.features.includes(feature)) return
     throw new BerthError('NotSupported', `The hypervisor lacks ${feature}, and machine '${hostName}' is on.`)
-  }
-
-  #letGoOfDevices(machine: FakeMachine): void {
-    for (const [macAddress, ready] of machine.unplugging) {
-      if (!ready || machine.live === undefined) continue
-      machine.unplugging.delete(macAddress)
-      const interfaces = withoutInterface(machine.live.interfaces, macAddress)
-      this.change(machine, { live: { ...machine.live, interfaces } }, 'DeviceRemoved')
-    }
-  }
-
-  #requireHotPlugNetwork({ hostName }: FakeMachine): void {
-    if (this.#options.capabilities.features.includes('HotPlugNetwork')) return
-    throw new BerthError('NotSupported', `Interfaces of machine '${hostName}' cannot be changed while it is on.`)
   }
 
   /** Refuses what is absent, off, or being saved. */
@@ -686,12 +668,10 @@ export class Machines {
   #run(machine: FakeMachine, definition: Definition, paused: boolean): void {
     this.#usedMemory += definition.maxMemory
     machine.lastStart = machine.power === 'Suspended' ? 'Resumption' : 'Boot'
-    const saved =
-      machine.lastStart === 'Resumption' ? { disks: machine.savedDisks, interfaces: machine.savedInterfaces } : {}
-    machine.live = { ...definition, ...saved }
+    const { disks, interfaces } = machine.lastStart === 'Resumption' ? machine.saved : definition
+    machine.live = { ...definition, disks, interfaces }
     if (machine.lastStart === 'Boot') {
       machine.leaving = new Map()
-      machine.unplugging = new Map()
       machine.boots++
       machine.asked = false
       machine.startedAt = this.#options.clock.monotonic()
@@ -704,8 +684,7 @@ export class Machines {
 
   /** What the guest was told while it was held. */
   #hear(machine: FakeMachine): void {
-    for (const [name, ready] of machine.leaving) if (ready) this.#removeLive(machine, name)
-    this.#letGoOfDevices(machine)
+    for (const device of machine.leaving.keys()) this.#letGoOf(machine, device)
     if (machine.asked) this.turnOff(machine, 'Guest')
   }
 
@@ -722,8 +701,7 @@ export class Machines {
       hostName,
       definition: undefined,
       live: undefined,
-      savedDisks: [],
-      savedInterfaces: [],
+      saved: noDevices,
       power: 'Stopped',
       stopReason: 'Unknown',
       pauseReason: 'Asked',
@@ -732,7 +710,6 @@ export class Machines {
       asked: false,
       endSaving: undefined,
       leaving: new Map(),
-      unplugging: new Map(),
       startedAt: 0,
       releasedAt: Number.NEGATIVE_INFINITY,
       addresses: undefined,
@@ -765,10 +742,10 @@ export function isParked({ definition, power }: FakeMachine): boolean {
 
 /** Now, in its saved memory, or from the next start of a machine that is on. */
 function usesVolume(machine: FakeMachine, volume: Pick<FakeDisk, 'pool' | 'volume'>): boolean {
-  const { power, live, definition, savedDisks } = machine
+  const { power, live, definition, saved } = machine
   if (power === 'Stopped') return false
   const seeds = [live?.seed, definition?.seed].filter((seed) => seed !== undefined)
-  const disks = [...(live?.disks ?? savedDisks), ...(definition?.disks ?? [])]
+  const disks = [...(live ?? saved).disks, ...(definition?.disks ?? [])]
   return [...disks, ...seeds].some((used) => isSame(used, volume))
 }
 

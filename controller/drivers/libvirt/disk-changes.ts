@@ -1,12 +1,6 @@
 /** What becomes of the disks of a machine that is defined: see `Session.attachDisk`, `detachDisk` and `growDisk`. */
 import { basename } from 'node:path'
-import {
-  type Connection,
-  DeviceModifyFlags,
-  DomainMetadataType,
-  DomainModificationImpact,
-  type CallOptions as LibvirtCallOptions,
-} from 'node-libvirt'
+import { type Connection, DeviceModifyFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
 import type { DiskSpec } from '../../hypervisor/port.ts'
 import { requireOwnName } from '../shared/instance-id.ts'
@@ -19,13 +13,13 @@ import {
   readEntries,
   readLiveDiskDevices,
 } from './disk-devices.ts'
-import { findOwnDomain, ifDefined, type OwnDomain } from './domains.ts'
+import { findOwnDomain, ifDefined, type OwnDomain, writeTag } from './domains.ts'
 import { isLibvirtError } from './errors.ts'
 import { qemuDisk } from './hardware-qemu.ts'
 import { xenDisk } from './hardware-xen.ts'
 import { findPool } from './pools.ts'
 import { findRunning } from './power.ts'
-import { tagNamespace, tagPrefix, withDetails } from './tag.ts'
+import { withDetails } from './tag.ts'
 import { activePool, findVolume, volumePath } from './volumes.ts'
 import { element, formatXml, parseXml } from './xml.ts'
 
@@ -214,9 +208,7 @@ async function setEntries(
       'ForeignObject',
       `Domain '${own.domain.name}' runs without the tag of its definition: restart it.`,
     )
-  const namespace = { key: tagPrefix, uri: tagNamespace }
-  const impact = DomainModificationImpact[which]
-  await own.domain.setMetadata(DomainMetadataType.ELEMENT, formatXml(tag), namespace, impact, options)
+  await writeTag(own, tag, which, options)
 }
 
 /** libvirt goes on with the definition that is inside it. */

@@ -2,6 +2,8 @@ import {
   type Connection,
   type Domain,
   DomainJobType,
+  DomainMetadataType,
+  DomainModificationImpact,
   DomainPausedReason,
   DomainShutoffReason,
   DomainState,
@@ -13,6 +15,8 @@ import type { PauseReason, PowerState, StopReason, Tag } from '../../hypervisor/
 import { requireUUID } from '../shared/instance-id.ts'
 import { type DomainReading, readDomain } from './domain-xml.ts'
 import { isLibvirtError } from './errors.ts'
+import { tagNamespace, tagPrefix } from './tag.ts'
+import { type Element, formatXml } from './xml.ts'
 
 /** A domain with the definition of its next start. */
 export interface DefinedDomain {
@@ -71,6 +75,18 @@ export async function findOwnDomain(
   const { tag } = found.reading.reading
   if (reason === undefined && tag !== undefined) return { ...found, tag }
   throw new BerthError('ForeignObject', `Not touched: ${reason}.`)
+}
+
+/** Puts our element in place of the one that the run (LIVE), or the next start (CONFIG) has. */
+export const writeTag = (
+  { domain }: OwnDomain,
+  tag: Element,
+  which: 'LIVE' | 'CONFIG',
+  options: LibvirtCallOptions,
+): Promise<void> => {
+  const namespace = { key: tagPrefix, uri: tagNamespace }
+  const impact = DomainModificationImpact[which]
+  return domain.setMetadata(DomainMetadataType.ELEMENT, formatXml(tag), namespace, impact, options)
 }
 
 /** Undefined when libvirt says that there is no such domain (any more). */

@@ -1,14 +1,8 @@
 /** Interfaces of a domain that exists: given, connected otherwise, and taken away. */
-import {
-  type Connection,
-  DeviceModifyFlags,
-  DomainMetadataType,
-  DomainModificationImpact,
-  type CallOptions as LibvirtCallOptions,
-} from 'node-libvirt'
+import { type Connection, DeviceModifyFlags, type CallOptions as LibvirtCallOptions } from 'node-libvirt'
 import { BerthError } from '../../errors/index.ts'
 import type { InterfaceSpec } from '../../hypervisor/port.ts'
-import { findOwnDomain, ifDefined, isQEMU, type OwnDomain } from './domains.ts'
+import { findOwnDomain, ifDefined, isQEMU, type OwnDomain, writeTag } from './domains.ts'
 import { isLibvirtError } from './errors.ts'
 import { networkInterface } from './hardware.ts'
 import { interfaceDetails } from './hardware-qemu.ts'
@@ -16,7 +10,6 @@ import type { Host } from './host.ts'
 import { changedDevice, findDevice, isAs, namesOf, tagWithInterface } from './interfaces.ts'
 import { defineFilters } from './packet-filters.ts'
 import { findRunning, requireNoJob } from './power.ts'
-import { tagNamespace } from './tag.ts'
 import { type Element, formatXml, parseXml } from './xml.ts'
 
 const { LIVE, CONFIG } = DeviceModifyFlags
@@ -85,7 +78,7 @@ function requireOwnDevice(sides: readonly Side[], macAddress: string): void {
 }
 
 async function nameInterface(
-  { domain }: OwnDomain,
+  own: OwnDomain,
   { flag, root }: Side,
   macAddress: string,
   name: string | undefined,
@@ -93,10 +86,7 @@ async function nameInterface(
 ): Promise<void> {
   if (namesOf(root).get(macAddress.toLowerCase()) === name) return
   const tag = tagWithInterface(root, macAddress, name)
-  if (tag === undefined) return
-  const impact = flag === LIVE ? DomainModificationImpact.LIVE : DomainModificationImpact.CONFIG
-  const namespace = { key: 'berth', uri: tagNamespace }
-  await domain.setMetadata(DomainMetadataType.ELEMENT, formatXml(tag), namespace, impact, options)
+  if (tag !== undefined) await writeTag(own, tag, flag === LIVE ? 'LIVE' : 'CONFIG', options)
 }
 
 async function setDevice(own: OwnDomain, side: Side, wanted: InterfaceSpec, options: LibvirtCallOptions) {
