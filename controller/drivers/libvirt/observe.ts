@@ -62,7 +62,7 @@ export async function observeMachine(
     ...(power === 'Paused' ? { pauseReason: await readPauseReason(domain, { state, reason }, options) } : {}),
     parked: isParked(reading, persistent, hasManagedSave),
     transient: !persistent,
-    ...sizesOf(reading, xml, info.cpus),
+    ...sizesOf(reading, isOn ? readDomain(xml) : reading, info.cpus),
     disks: observedDisks(isOn ? readLiveDiskDevices(xml, found.xml) : [], persistent ? readDiskDevices(found.xml) : []),
     interfaces: readMachineInterfaces(isOn ? parseXml(xml) : undefined, parseXml(found.xml)),
   }
@@ -70,8 +70,7 @@ export async function observeMachine(
 }
 
 /** libxl counts its own needs into what a running guest has at most: there, the definition that runs tells. */
-function sizesOf(definition: DomainReading, xml: string, cpus: number): Sizes {
-  const current = readDomain(xml)
+function sizesOf(definition: DomainReading, current: DomainReading, cpus: number): Sizes {
   return definition.virtualisation === 'Xen'
     ? { cpus, memory: current.memory }
     : balloonedSizes(definition, current, cpus)

@@ -6,7 +6,7 @@ import { keyOf } from '../../kube/port.ts'
 import { conditionIs } from '../shared/conditions.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import { closedBy } from '../shared/scheduling.ts'
-import type { Dependencies, Memory } from './dependencies.ts'
+import { type Dependencies, hardwareOf, type Memory } from './dependencies.ts'
 import type { DiskWork } from './disk-model.ts'
 import { doDiskWork } from './disk-work.ts'
 import { isUsable } from './disks.ts'
@@ -76,10 +76,7 @@ export async function act(
     case 'GrowDisk':
       return workOnDisk(step.do, step.disk, view, dependencies, memory, signal)
     case 'Define':
-      if (view.size) {
-        const interfaces = view.observed.interfaces ?? []
-        memory.definitions.defined(instanceID, { ...view.size, disks: usableDisks(view), interfaces })
-      }
+      if (view.size) memory.definitions.defined(instanceID, hardwareOf(view.size, view.observed))
       return onHost((session) => define(session, step.slot, view, dependencies, signal))
     case 'Start':
       return start(step.paused)
@@ -278,8 +275,6 @@ async function define(
   )
   await session.define(machine, { signal })
 }
-
-const usableDisks = ({ observed }: View): string[] => (observed.disks ?? []).filter(isUsable).map(({ name }) => name)
 
 /** Those that the definition names beside the root. */
 const dataDisks = ({ observed }: View): DiskSpec[] =>

@@ -7,8 +7,11 @@ import type { Settling } from '../../runtime/settling.ts'
 import type { Caches } from '../shared/caches.ts'
 import type { ClaimsUnderWay } from './claims.ts'
 import type { DiskAttempts } from './disk-memory.ts'
+import { isUsable } from './disks.ts'
 import type { InterfaceAttempts } from './interface-memory.ts'
 import type { InterfaceFacts } from './interface-model.ts'
+import type { Observed } from './model.ts'
+import type { ResolvedSize } from './size.ts'
 
 export interface Dependencies {
   readonly client: KubeClient
@@ -107,6 +110,12 @@ export interface Hardware extends Pick<MachineSpec, 'cpus' | 'memory' | 'maxCpus
   readonly disks: readonly string[]
   readonly interfaces: readonly InterfaceFacts[]
 }
+
+/** What a definition would have now. */
+export const hardwareOf = (
+  size: ResolvedSize,
+  { disks = [], interfaces = [] }: Pick<Observed, 'disks' | 'interfaces'>,
+): Hardware => ({ ...size, disks: disks.filter(isUsable).map(({ name }) => name), interfaces })
 
 /**
  * With what machines were defined last, by instance id. A host that makes something else of it is not told again and

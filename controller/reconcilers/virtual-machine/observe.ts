@@ -7,7 +7,7 @@ import { choosePool } from '../../placement/index.ts'
 import { hostPool } from '../shared/host-pool.ts'
 import { addressInterfaces } from './addressing.ts'
 import { readBootstrapData } from './bootstrap-data.ts'
-import type { Dependencies, Memory } from './dependencies.ts'
+import { type Dependencies, hardwareOf, type Memory } from './dependencies.ts'
 import { desiredOf } from './desired.ts'
 import { diskFacts } from './disk-facts.ts'
 import type { DiskFacts } from './disk-model.ts'
@@ -139,12 +139,9 @@ function isOutdated(
 ): boolean {
   const machine = recordedMachine(desired, hosts)
   if (machine?.power !== 'Stopped' || size === undefined) return false
-  const hardware = { ...size, disks: disks.filter(isUsable).map(({ name }) => name), interfaces }
   const isSized = hasSize(machine, size) && roomDifferences(machine, size).length === 0
-  return (
-    !(isSized && hasDisks(disks) && !areOutdated(interfaces, machine)) &&
-    !definitions.isDefined(desired.instanceID, hardware)
-  )
+  const isAsWanted = isSized && hasDisks(disks) && !areOutdated(interfaces, machine)
+  return !isAsWanted && !definitions.isDefined(desired.instanceID, hardwareOf(size, { disks, interfaces }))
 }
 
 /** The root is in every definition. */
